@@ -1,0 +1,35 @@
+# demo, test, check and bench set up what they need themselves: a virtual environment in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHARED ?= ../shared/data
+
+.PHONY: demo test check bench clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cotgen needs Python 3.11 or later; name one: make PYTHON=python3.12 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed ## The main job, for real, in seconds
+	$(BIN)/cotgen run recipes/quickstart.yaml
+	$(BIN)/cotgen show quickstart --dataset sft-multiturn --row 1
+	$(BIN)/cotgen show quickstart --dataset dpo --row 0
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.installed ## What cotgen promises, measured here beside what it is compared with
+	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/pairing.py --data $(SHARED)/math/math_cot_100.jsonl
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

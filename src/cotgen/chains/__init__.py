@@ -1,0 +1,5 @@
+"""Long chains of thought, built from attempts."""
+
+from cotgen.chains.revision import RevisionChains
+
+AnyChains = RevisionChains

@@ -1,0 +1,82 @@
+"""What can be said about a recipe before it runs: its full text, its cost, its golds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import yaml
+
+from cotgen.recipe import Recipe
+from cotgen.records import BadLine, Message, Problem
+from cotgen.wiring import verification
+from cotgen.workers import bounded
+
+_CHARACTERS_A_TOKEN = 4
+"""A rule of thumb for English; only used to estimate what prompts cost."""
+
+
+def resolved(recipe: Recipe) -> str:
+    """The recipe as YAML with defaults and prompt texts filled in."""
+    return yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def estimate(recipe: Recipe) -> Iterator[str]:
+    """Lines on problems, calls, tokens and cost. Reads the source to its limit."""
+    problems = samples = prompt_tokens = tokens = 0
+    for problem in _problems(recipe):
+        problems += 1
+        for messages, sampling in recipe.search.most_calls(problem):
+            samples += sampling.n
+            prompt_tokens += _tokens(messages) * sampling.n
+            tokens += sampling.n * sampling.max_tokens
+    teachers = len(recipe.teachers)
+    yield f"{problems:,} problems × {teachers} teachers: {samples * teachers:,} completions"
+    for name, teacher in recipe.teachers.items():
+        if not teacher.paid:
+            yield f"{name}: free"
+            continue
+        cost = "; name a price to see the cost"
+        if teacher.price:
+            cost = f", ${teacher.price.of(prompt_tokens, tokens):,.2f}"
+        yield (
+            f"{name}: at most {tokens:,} tokens of completions (every one cut at max_tokens) and "
+            f"about {prompt_tokens:,} of prompts (paid once for each completion){cost}"
+        )
+
+
+class Golds(NamedTuple):
+    """How many golds verify against themselves, and a line for each that does not."""
+
+    all: int
+    correct: int
+    lines: list[str]
+
+
+async def golds(recipe: Recipe) -> Golds:
+    """Give each gold answer to the verifier as if it were an attempt's answer."""
+    lines: list[str] = []
+    seen = 0
+    async with verification(recipe.verifier) as verify:
+
+        async def judge(problem: Problem) -> None:
+            nonlocal seen
+            seen += 1
+            verdict = await verify(problem, f"\\boxed{{{problem.answer}}}")
+            if verdict.outcome != "correct":
+                lines.append(
+                    f"{problem.id}: {problem.answer!r} is {verdict.outcome}: {verdict.reason}"
+                )
+
+        await bounded(_problems(recipe), judge, at_once=64)
+    return Golds(seen, seen - len(lines), sorted(lines))
+
+
+def _problems(recipe: Recipe) -> Iterator[Problem]:
+    loaded = (item for item in recipe.problems.load() if not isinstance(item, BadLine))
+    return islice(loaded, recipe.problems.limit)
+
+
+def _tokens(messages: list[Message]) -> int:
+    return sum(len(message.content) for message in messages) // _CHARACTERS_A_TOKEN

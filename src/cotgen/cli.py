@@ -1,0 +1,217 @@
+"""The commands: they parse, call and print; they decide nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from cotgen.errors import CotgenError, RunLocked
+
+if TYPE_CHECKING:
+    from cotgen.recipe import Recipe
+    from cotgen.summary import Summary
+
+app = typer.Typer(
+    help="Long chain-of-thought training data: sample, verify, chain, emit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DONE, FAILED_ITEMS, USER_MISTAKE, LOCKED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class StageName(StrEnum):
+    """The stages, for --until and --redo."""
+
+    load = "load"
+    search = "search"
+    verify = "verify"
+    chain = "chain"
+    emit = "emit"
+
+
+RecipePath = Annotated[
+    Path, typer.Argument(help="A recipe (YAML), or the folder of a run to go on with.")
+]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: --set search.n=16. Repeatable.")
+]
+Name = Annotated[str | None, typer.Option(help="Another name for the run.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many problems.")]
+Outputs = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    until: Annotated[StageName, typer.Option(help="Stop after this stage.")] = StageName.emit,
+    redo: Annotated[
+        StageName | None,
+        typer.Option(help="Make a stage's table and all after it again; keeps paid completions."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete the run, paid completions too, and start over.")
+    ] = False,
+    set_: Sets = None,
+    limit: Limit = None,
+    name: Name = None,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Run a recipe, or go on with its run. Running again resumes."""
+    with _errors():
+        loaded = _load(recipe, set_, limit, name)
+        if fresh:
+            _delete(loaded, outputs)
+        _finish(_run(loaded, outputs, until, redo), outputs)
+
+
+@app.command()
+def check(
+    recipe: RecipePath,
+    gold: Annotated[
+        bool, typer.Option("--gold", help="Run every gold answer through the verifier.")
+    ] = False,
+    set_: Sets = None,
+    limit: Limit = None,
+    name: Name = None,
+) -> None:
+    """Print the resolved recipe and what it would cost at most, without calling a teacher."""
+    with _errors():
+        from cotgen import checks
+
+        loaded = _load(recipe, set_, limit, name)
+        typer.echo(checks.resolved(loaded), nl=False)
+        for line in checks.estimate(loaded):
+            typer.echo(f"# {line}")
+        if gold:
+            failures = asyncio.run(checks.golds(loaded))
+            for line in failures.lines:
+                typer.echo(line)
+            typer.echo(
+                f"# {failures.correct:,} of {failures.all:,} golds verify against themselves"
+            )
+            raise typer.Exit(FAILED_ITEMS if failures.lines else DONE)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    id: Annotated[str | None, typer.Argument(help="A problem's id.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Show a row of this dataset.")] = None,
+    row: Annotated[int, typer.Option(min=0, help="The row's number, from 0.")] = 0,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Show a run, one problem with everything that was made of it, or a row of a dataset."""
+    with _errors():
+        from cotgen import display
+
+        folder = Path(run) if Path(run).is_dir() else outputs / run
+        if dataset is not None:
+            display.show_row(folder, dataset, row)
+        elif id is not None:
+            display.show_problem(folder, id)
+        else:
+            display.show_run(folder)
+
+
+@app.command()
+def kinds(
+    family: Annotated[str | None, typer.Argument(help="problems, teachers, …; none: all.")] = None,
+) -> None:
+    """List the kinds of each family with their settings."""
+    with _errors():
+        from cotgen import display
+
+        display.show_kinds(family)
+
+
+def _load(path: Path, sets: list[str] | None, limit: int | None, name: str | None) -> Recipe:
+    from cotgen.recipe import load_recipe
+
+    overrides = list(sets or [])
+    if limit is not None:
+        overrides.append(f"problems.limit={limit}")
+    return load_recipe(path / "recipe.yaml" if path.is_dir() else path, overrides, name)
+
+
+def _run(
+    recipe: Recipe, outputs: Path, until: StageName, redo: StageName | None
+) -> Callable[[], Summary]:
+    def go() -> Summary:
+        from cotgen.pipeline import run_async
+        from cotgen.progress import Progress
+
+        progress = Progress(recipe)
+        try:
+            return asyncio.run(
+                run_async(
+                    recipe,
+                    outputs=outputs,
+                    until=until.value,
+                    redo=redo.value if redo else None,
+                    watch=progress,
+                )
+            )
+        finally:
+            progress.stop()
+
+    return go
+
+
+def _finish(go: Callable[[], Summary], outputs: Path) -> None:
+    from cotgen import display
+
+    summary = go()
+    display.show_summary(summary, outputs / summary.name)
+    if failed := sum(summary.failed.values()):
+        typer.echo(f"{failed:,} failed; their reasons are in the tables. Run again to retry them.")
+        raise typer.Exit(FAILED_ITEMS)
+
+
+def _delete(recipe: Recipe, outputs: Path) -> None:
+    """Delete a run once its name was typed: what it paid for cannot be had back."""
+    from cotgen.errors import RecipeError
+    from cotgen.progress import is_interactive
+    from cotgen.store import RunFolder
+
+    folder = RunFolder(outputs / recipe.name)
+    if not folder.path.exists():
+        return
+    if not is_interactive():
+        raise RecipeError("--fresh deletes a run and asks first: it needs a terminal")
+    typer.echo(f"This deletes {folder.path} with every completion it paid for.", err=True)
+    if typer.prompt("Type the run's name to go on", err=True) != recipe.name:
+        raise RecipeError("not deleted: that is not the run's name")
+    with folder.locked():
+        folder.clear()
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn what users can cause into a message and an exit code; bugs keep their traceback."""
+    try:
+        yield
+    except RunLocked as error:
+        _exit(error, LOCKED)
+    except CotgenError as error:
+        _exit(error, USER_MISTAKE)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        typer.echo("interrupted; nothing finished is lost, run again to go on", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has seen enough.
+        sys.stderr.close()
+        sys.exit(DONE)
+
+
+def _exit(error: Exception, code: int) -> NoReturn:
+    typer.echo(f"cotgen: {error}", err=True)
+    sys.exit(code)

@@ -1,0 +1,240 @@
+"""Runs, problems and kinds on the terminal. Attempts are hostile: controls are made visible."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import jsonlines
+import msgspec
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cotgen.errors import RecipeError
+from cotgen.export import SUFFIXES
+from cotgen.menus import MENUS
+from cotgen.protocols import Component
+from cotgen.recipe import announced, load_recipe
+from cotgen.records import Chain, Group, Judged, Outcome
+from cotgen.runs import Run
+from cotgen.summary import Summary, read_summary
+
+COLOURS: dict[Outcome | None, str] = {
+    "correct": "green",
+    "incorrect": "red",
+    "unverifiable": "yellow",
+    "unfinished": "bright_black",
+    None: "white",
+}
+_KEPT = {"\n", "\t"}
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+
+
+def show_summary(summary: Summary, folder: Path) -> None:
+    """The numbers of a run and where its files are."""
+    console = Console()
+    table = Table.grid(padding=(0, 2))
+    for label, text in _summary_lines(summary):
+        table.add_row(Text(label, style="bold"), Text(text))
+    console.print(table)
+    console.print(Text(f"in {folder}/: summary.json, the tables, datasets/"), soft_wrap=True)
+
+
+def show_run(folder: Path) -> None:
+    """A run's numbers, and a line for each of its first problems."""
+    console = Console()
+    show_summary(read_summary(_existing(folder)), folder)
+    with _opened(folder) as run:
+        for number, group in enumerate(run.groups()):
+            if number == 20:
+                console.print(f"… and {len(run.problems) - 20:,} problems more")
+                break
+            marks = Text()
+            for judged in group.judged:
+                outcome = judged.verdict.outcome if judged.verdict else None
+                marks.append("●", COLOURS[outcome])
+            head = Text(f"{group.problem.id}  ", style="bold")
+            question = visible(" ".join(group.problem.question.split()))
+            console.print(head + marks + Text(f"  {question[:80]}"), soft_wrap=True)
+    console.print(Text(f"A problem in full: cotgen show {folder.name} ID"))
+
+
+def show_problem(folder: Path, id: str) -> None:
+    """A problem with everything made of it, coloured by verdict."""
+    console = Console()
+    with _opened(_existing(folder)) as run:
+        problem = run.problems.find(id.split("@")[0]) if id not in run.problems else None
+        if id in run.problems:
+            problem = run.problems.get(id)
+        if problem is None:
+            close = get_close_matches(id, run.problems.ids(), n=3)
+            meant = f"; did you mean {', '.join(close)}?" if close else ""
+            raise RecipeError(f"run {folder.name} holds no problem {id}{meant}")
+        for part in _problem_parts(run.group(problem)):
+            console.print(part, soft_wrap=True)
+
+
+def show_row(folder: Path, dataset: str, number: int) -> None:
+    """A row as it is trained, and where it came from."""
+    console = Console()
+    rows = _existing(folder) / "datasets" / f"{dataset}.jsonl"
+    if not rows.exists():
+        made = sorted(path.stem for path in rows.parent.glob("*.parquet"))
+        raise RecipeError(f"{folder} holds no dataset {dataset!r}: choose {', '.join(made)}")
+    row, origin = (_line(rows.with_suffix(suffix), number) for suffix in SUFFIXES[::2])
+    console.print(Text(f"{dataset}, row {number}", style="bold underline"))
+    for column, value in row.items():
+        style = (
+            ""
+            if column == "prompt"
+            else COLOURS["incorrect" if column == "rejected" else "correct"]
+        )
+        for role, text in _turns(value):
+            console.print(Text(f"{column}{role}", style="bold"))
+            console.print(Padding(Text(visible(text), style), (0, 0, 0, 2)))
+    for key, value in origin.items():
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        console.print(Text(f"{key:<9} ", "bright_black") + Text(visible(shown)), soft_wrap=True)
+
+
+def show_kinds(family: str | None) -> None:
+    """The kinds of a family, or of all, with their settings."""
+    console = Console()
+    if family is not None and family not in MENUS:
+        raise RecipeError(f"no family is called {family!r}: choose {', '.join(MENUS)}")
+    for name, kinds in MENUS.items():
+        if family in (None, name):
+            console.print(Text(name, style="bold underline"))
+            for kind, component in kinds.items():
+                _show_kind(console, kind, component)
+    own = announced()
+    if own:
+        console.print(Text("announced by other packages", style="bold underline"))
+        for kind, entry in own.items():
+            console.print(Text(f"  {kind}  ({entry.value})"))
+
+
+def visible(text: str) -> str:
+    """The text with control, format and bidirectional characters written out as escapes."""
+    return "".join(
+        character
+        if character in _KEPT or unicodedata.category(character) not in _HIDDEN_CATEGORIES
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
+    yield "problems", f"{summary.problems:,}, {summary.solved:,} with a correct attempt"
+    verdicts = ", ".join(f"{n:,} {outcome}" for outcome, n in summary.verdicts.items() if n)
+    yield "attempts", f"{summary.attempts:,}" + (f": {verdicts}" if verdicts else "")
+    if summary.chains:
+        yield (
+            "chains",
+            f"{summary.chains:,} with {summary.wrong_in_chains:,} wrong attempts in context; "
+            f"nearest wrong attempt {summary.distance:,.1f} characters away on average",
+        )
+    for name, rows in summary.rows.items():
+        refused = ", ".join(f"{n:,} {reason}" for reason, n in summary.refused[name].items())
+        yield f"{name} rows", f"{rows:,}" + (f" (left out: {refused})" if refused else "")
+    if summary.bad_lines or summary.duplicate_problems:
+        yield (
+            "left out",
+            f"{summary.bad_lines:,} bad lines (bad_lines.jsonl), "
+            f"{summary.duplicate_problems:,} repeated problems",
+        )
+    yield (
+        "tokens",
+        f"{summary.tokens:,}" + (f", ${summary.cost_usd:,.4f}" if summary.cost_usd else ""),
+    )
+    seconds = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in summary.seconds.items())
+    yield "seconds", seconds
+
+
+def _existing(folder: Path) -> Path:
+    if not (folder / "recipe.yaml").exists():
+        raise RecipeError(f"{folder} is not the folder of a run")
+    return folder
+
+
+def _opened(folder: Path) -> Run:
+    return Run(load_recipe(folder / "recipe.yaml"), folder, write=False)
+
+
+def _line(path: Path, number: int) -> dict[str, Any]:
+    """A line of a JSON Lines file, counted from 0."""
+    with jsonlines.open(path, loads=msgspec.json.decode) as reader:
+        line = next(islice(reader.iter(type=dict), number, None), None)
+    if line is None:
+        raise RecipeError(f"{path} holds no row {number}")
+    return line
+
+
+def _turns(value: object) -> Iterator[tuple[str, str]]:
+    """A column's texts, each with its role."""
+    if isinstance(value, list):
+        yield from ((f" · {turn['role']}", turn["content"]) for turn in value)
+    else:
+        yield "", str(value)
+
+
+def _problem_parts(group: Group) -> Iterator[Text | Padding]:
+    problem = group.problem
+    facts = [problem.level, problem.split, problem.source, problem.license, *problem.tags]
+    yield Text(problem.id, style="bold") + Text("  " + " · ".join(fact for fact in facts if fact))
+    yield Padding(Text(visible(problem.question)), (0, 0, 0, 2))
+    yield Text("gold  ", style="bold") + Text(visible(problem.answer))
+    for judged in group.judged:
+        yield Text("")
+        yield from _attempt_parts(judged)
+    for number, chain in enumerate(group.chains):
+        yield Text("")
+        yield _chain_part(number, chain)
+
+
+def _attempt_parts(judged: Judged) -> Iterator[Text | Padding]:
+    verdict = judged.verdict
+    outcome = verdict.outcome if verdict else None
+    head = Text(judged.id, style="bold") + Text(f"  {outcome or 'not judged'}", COLOURS[outcome])
+    if verdict and verdict.predicted:
+        head.append(f"  answer {visible(verdict.predicted)}")
+    if verdict and (verdict.reason or verdict.method):
+        head.append(f"  ({visible(verdict.reason or verdict.method)})", "bright_black")
+    yield head
+    yield Padding(Text(visible(judged.attempt.text.rstrip()), COLOURS[outcome]), (0, 0, 0, 2))
+
+
+def _chain_part(number: int, chain: Chain) -> Text:
+    head = Text(f"chain {number}  ", style="bold")
+    *earlier, correct = chain.attempts
+    for id in earlier:
+        head.append(f"{id} ", "red").append("→ ")
+    head.append(correct, "green")
+    if chain.nearest:
+        head.append(f"  (nearest wrong: {chain.nearest}, {chain.distance:,} characters away)")
+    return head
+
+
+def _show_kind(console: Console, kind: str, component: type[Component]) -> None:
+    about = (component.__doc__ or "").strip().split("\n\n")[0]
+    console.print(Text(f"  {kind}", style="bold") + Text("  " + " ".join(about.split())))
+    for name, field in component.model_fields.items():
+        if name == "kind":
+            continue
+        default = "required" if field.is_required() else f"default {_default(field.default)}"
+        line = Text(f"    {field.alias or name}", style="cyan")
+        line.append(f"  {default}  ", "bright_black").append(
+            " ".join((field.description or "").split())
+        )
+        console.print(line, soft_wrap=True)
+
+
+def _default(value: object) -> str:
+    return "none" if value in (None, "", (), {}) else str(value)

@@ -1,0 +1,44 @@
+"""What can go wrong, and whose fault it is. Anything else that is raised is a bug of cotgen."""
+
+from __future__ import annotations
+
+
+class CotgenError(Exception):
+    """The root of everything that cotgen raises on purpose."""
+
+
+class RecipeError(CotgenError):
+    """The user's mistake: shown without a traceback, exit code 2."""
+
+
+class StoreError(CotgenError):
+    """A file of a run cannot be read or written (damaged, disk full, no permission)."""
+
+
+class RunLocked(CotgenError):
+    """Another process works on the same run; the message says which. Exit code 3."""
+
+
+class TeacherError(CotgenError):
+    """A teacher returned no completion.
+
+    `retryable`: the same request may succeed later. `retry_after_s`: the wait the server asked
+    for. `fewer`: the server refused to answer several samples in one request.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after_s: float | None = None,
+        fewer: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.fewer = fewer
+
+
+class WorkerError(CotgenError):
+    """A worker process ran out of time or died while it held a request."""

@@ -1,0 +1,13 @@
+"""Where problems come from."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from cotgen.problems.generated import GeneratedProblems
+from cotgen.problems.huggingface import HuggingFaceProblems
+from cotgen.problems.jsonl import JsonlProblems
+
+AnyProblems = Annotated[
+    JsonlProblems | HuggingFaceProblems | GeneratedProblems, Field(discriminator="kind")
+]

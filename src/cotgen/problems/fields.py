@@ -1,0 +1,151 @@
+"""From somebody's row to a Problem: dotted paths, golds inside solutions, ids from content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Literal, get_args
+
+from cotgen.records import AnswerKind, Problem, Split, clean
+from cotgen.rows import MISSING, lookup
+
+Field = Literal["id", "question", "answer", "answer_kind", "level", "tags", "split", "source",
+                "license"]  # fmt: skip
+Gold = Literal["auto", "whole", "hashes", "boxed"]
+
+GUESSES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "unique_id"),
+    "question": ("question", "problem"),
+    "answer": ("answer", "solution"),
+    "level": ("level",),
+    "split": ("split",),
+    "source": ("source",),
+    "license": ("license",),
+}
+"""Where a field is looked for when the recipe does not say."""
+
+_FINAL_LINE = re.compile(r"(?:####|A:)[ \t]*(.+)")
+
+
+class RowMap:
+    """How the rows of one source become problems.
+
+    `paths` maps fields to dotted paths into the row, `constants` to values that hold for all
+    rows; a constant gives way to a value in the row.
+    """
+
+    def __init__(
+        self, paths: Mapping[Field, str], constants: Mapping[str, Any], gold: Gold
+    ) -> None:
+        self._paths = paths
+        self._constants = {key: value for key, value in constants.items() if value}
+        self._gold = gold
+
+    def problem(self, row: object) -> Problem:
+        """Read a row. Raises ValueError saying which field is missing or wrong."""
+        if not isinstance(row, Mapping):
+            raise ValueError(f"expected an object, found {type(row).__name__}")
+        question, answer = self._required(row, "question"), self._required(row, "answer")
+        gold = gold_of(answer, self._gold)
+        tags = self._value(row, "tags")
+        return Problem(
+            id=self._text(row, "id") or content_id(question, gold),
+            question=question,
+            answer=gold,
+            answer_kind=self._choice(row, "answer_kind", get_args(AnswerKind)),
+            level=self._text(row, "level"),
+            tags=_tags(tags),
+            split=self._choice(row, "split", get_args(Split)),
+            source=self._text(row, "source"),
+            license=self._text(row, "license"),
+        )
+
+    def _required(self, row: Mapping[str, Any], field: Field) -> str:
+        text = self._text(row, field)
+        if not text.strip():
+            places = [self._paths[field]] if field in self._paths else list(GUESSES[field])
+            raise ValueError(f"no {field} at {' or '.join(places)} (columns: {', '.join(row)})")
+        return text
+
+    def _text(self, row: Mapping[str, Any], field: Field) -> str:
+        value = self._value(row, field)
+        if value is None or value == []:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"{field} must be a text or a number, found {type(value).__name__}")
+        return clean(str(value))
+
+    def _choice(self, row: Mapping[str, Any], field: Field, allowed: tuple[str, ...]) -> Any:
+        value = self._text(row, field) or "unknown"
+        if value not in allowed:
+            # Only what the recipe names is an error: a column may use words of its own.
+            if field in self._paths:
+                raise ValueError(f"{field} is {value!r}: allowed are {', '.join(allowed)}")
+            return "unknown"
+        return value
+
+    def _value(self, row: Mapping[str, Any], field: Field) -> Any:
+        if field in self._paths:
+            value = lookup(row, self._paths[field])
+            if value is MISSING:
+                raise ValueError(f"no {self._paths[field]} (columns: {', '.join(row)})")
+            return value
+        for guess in GUESSES.get(field, ()):
+            if row.get(guess) is not None:
+                return row[guess]
+        return self._constants.get(field)
+
+
+def gold_of(answer: str, gold: Gold) -> str:
+    """The gold answer in what the source calls an answer, which may be a whole solution.
+
+    `auto` takes the last `\\boxed{}`, else what follows `####` (or `A:` on a last line), else all.
+    """
+    boxed = last_boxed(answer) if gold in ("auto", "boxed") else None
+    if boxed is not None:
+        return boxed
+    if gold == "boxed":
+        raise ValueError("the answer holds no \\boxed{} with balanced braces")
+    if gold in ("auto", "hashes"):
+        line = _FINAL_LINE.match(answer.rstrip().rpartition("\n")[2].lstrip())
+        hashes = answer.rfind("####")
+        if line or hashes >= 0:
+            text = line[1] if line else answer[hashes + 4 :].partition("\n")[0]
+            return _without_commas(text.strip())
+    if gold == "hashes":
+        raise ValueError("the answer holds no line that starts with ####")
+    return answer.strip()
+
+
+def last_boxed(text: str) -> str | None:
+    """What the last `\\boxed{}` or `\\fbox{}` holds; None if there is none or it never closes."""
+    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
+    if start < 0:
+        return None
+    depth, begin = 0, text.index("{", start)
+    for position in range(begin, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if depth == 0:
+            return text[begin + 1 : position].strip()
+    return None
+
+
+def content_id(question: str, gold: str) -> str:
+    """An id for a problem that brings none: equal problems get equal ids."""
+    return blake2b(f"{question}\0{gold}".encode(), digest_size=8).hexdigest()
+
+
+def _without_commas(number: str) -> str:
+    plain = number.replace(",", "")
+    return plain if re.fullmatch(r"-?\d+(\.\d+)?", plain) else number
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (clean(value),)
+    if isinstance(value, Sequence) and all(isinstance(tag, str) for tag in value):
+        return tuple(clean(tag) for tag in value)
+    raise ValueError(f"tags must be a text or a list of texts, found {type(value).__name__}")

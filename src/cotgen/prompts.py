@@ -1,0 +1,74 @@
+"""Prompts: named templates, read when the recipe is, so that a run keeps the very text it used."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+from pydantic import BaseModel, ConfigDict, model_validator
+
+_ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, keep_trailing_newline=False, trim_blocks=True
+)
+
+
+class Prompt(BaseModel):
+    """A template's name and text. A recipe gives a name, a path ending in .j2, or both fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    """The template's name, for people."""
+    text: str
+    """The jinja2 template itself."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return {"name": Path(value).stem, "text": _text_of(value)}
+
+    @property
+    def digest(self) -> str:
+        """Changes if and only if the text does."""
+        return blake2b(self.text.encode(), digest_size=8).hexdigest()
+
+    def render(self, **variables: object) -> str:
+        """Fill in the template. Raises ValueError if it names a variable that is not given."""
+        try:
+            return _compiled(self.text).render(**variables)
+        except jinja2.UndefinedError as error:
+            known = ", ".join(sorted(variables))
+            raise ValueError(f"prompt {self.name}: {error} (allowed: {known})") from error
+
+
+def names() -> list[str]:
+    """The templates that come with cotgen."""
+    folder = resources.files("cotgen") / "templates"
+    return sorted(file.name.removesuffix(".j2") for file in folder.iterdir())
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str) -> jinja2.Template:
+    try:
+        return _ENVIRONMENT.from_string(text)
+    except jinja2.TemplateSyntaxError as error:
+        raise ValueError(f"the prompt is not a jinja2 template: {error}") from error
+
+
+def _text_of(name: str) -> str:
+    if name.endswith(".j2"):
+        try:
+            return Path(name).read_text(encoding="utf-8").rstrip("\n")
+        except OSError as error:
+            raise ValueError(f"{name}: {error.strerror}") from error
+    file = resources.files("cotgen") / "templates" / f"{name}.j2"
+    if not file.is_file():
+        raise ValueError(f"no prompt is called {name!r}: choose {', '.join(names())} or a .j2 file")
+    return file.read_text(encoding="utf-8").rstrip("\n")

@@ -1,0 +1,214 @@
+"""What a component offers and may ask for: the extension API, on one page.
+
+A component is a frozen settings model with one verb. It never imports another component: what it
+needs of them it is handed as `Services`. Live things (clients, engines) exist only inside
+`connect()`, so that settings stay picklable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cotgen.records import (
+    Attempt,
+    BadLine,
+    Chain,
+    Completion,
+    Group,
+    Message,
+    Problem,
+    Record,
+    Sampling,
+    Verdict,
+)
+
+Section = Literal["teachers", "verifier"]
+
+Draw = Callable[[str], Random]
+"""The random draws that belong to an id: equal for equal recipe seeds, on every machine."""
+
+
+class Component(BaseModel):
+    """The frozen settings of one kind. Unknown keys are errors; a docstring explains each key."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    needs: ClassVar[tuple[Section, ...]] = ()
+    """The recipe's sections that this kind relies on."""
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Settings that cannot change what is made (address, concurrency): free to change in a run."""
+
+
+class Problems(Protocol):
+    """Where problems come from."""
+
+    @property
+    def limit(self) -> int | None:
+        """Only the first so many problems; a run may grow by raising it."""
+
+    @property
+    def on_bad_line(self) -> Literal["stop", "skip"]:
+        """Whether a BadLine stops the run."""
+
+    @property
+    def remote(self) -> bool:
+        """Read once over a network; other sources are read again by each run, to notice changes."""
+
+    def load(self) -> Iterable[Problem | BadLine]:
+        """Stream the problems in the source's order."""
+
+
+class Request(Record, frozen=True):
+    """One call of a teacher. `question` is the plain question, for teachers that look answers up;
+    `seed` belongs to sample `sampling.first`, the following samples take the following seeds."""
+
+    question: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    seed: int
+
+
+class Ask(Protocol):
+    """A live teacher."""
+
+    async def __call__(self, request: Request) -> list[Completion]:
+        """Answer one request with 1 to `sampling.n` completions, in sample order.
+
+        A teacher that returns fewer than n is asked again for the others. Raises TeacherError.
+        """
+
+
+class Price(BaseModel):
+    """What a teacher costs, in USD per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+    def of(self, prompt_tokens: int, tokens: int) -> float:
+        """USD for so many tokens read and written."""
+        return (prompt_tokens * self.input + tokens * self.output) / 1e6
+
+
+class Teacher(Protocol):
+    """An LLM that generates."""
+
+    @property
+    def price(self) -> Price | None:
+        """What tokens cost, if they cost anything."""
+
+    @property
+    def concurrency(self) -> int:
+        """Requests in flight at once."""
+
+    @property
+    def paid(self) -> bool:
+        """Whether completions cost money or time, and so must be journaled before use."""
+
+    @property
+    def retries(self) -> int:
+        """How often a request that failed for a passing reason is sent again."""
+
+    def connect(self) -> AbstractAsyncContextManager[Ask]:
+        """Open the teacher for the duration of a run."""
+
+
+class Verifier(Protocol):
+    """A judge of final answers: plain, pure and run in a process that is killed when it is late."""
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds for one answer; a later verdict is `unverifiable`."""
+
+    def verify(self, problem: Problem, solution: str) -> Verdict:
+        """Judge the answer that `solution` gives to `problem`."""
+
+
+Generate = Callable[[Sequence[Message], Sampling], Awaitable[list[Completion]]]
+"""n completions in sample order. Retries, journal, seeds and limits are inside."""
+Verify = Callable[[Problem, str], Awaitable[Verdict]]
+"""A verdict from a worker process; late or dead workers give `unverifiable`."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the recipe's other sections offer a component while it works on one line."""
+
+    generate: Generate
+    verify: Verify
+    draw: Draw
+
+
+class Search(Protocol):
+    """A way to spend teacher calls on one problem."""
+
+    async def search(self, problem: Problem, services: Services) -> list[Attempt]:
+        """Return the attempts in an order that depends on nothing but the recipe."""
+
+    def wants_more(self, attempts: int) -> bool:
+        """Whether a finished search of so many attempts is owed more (the recipe asks for more)."""
+
+    def most_calls(self, problem: Problem) -> list[tuple[list[Message], Sampling]]:
+        """The calls that one problem makes at most, for estimates."""
+
+
+class ChainBuilder(Protocol):
+    """A builder of long chains out of the attempts of one problem."""
+
+    async def build(self, group: Group, services: Services) -> list[Chain]:
+        """Return the chains in the order of the correct attempts that they end in."""
+
+
+class RowOrigin(Record, frozen=True):
+    """Where a dataset row came from. `methods` are the verdict methods of `attempts`."""
+
+    problem: str
+    attempts: tuple[str, ...]
+    teachers: tuple[str, ...]
+    methods: tuple[str, ...]
+    made_by: tuple[str, ...]
+    split: str
+    source: str
+    license: str
+
+
+class Refusal(Record, frozen=True):
+    """A row that an emitter did not write, and why (`duplicate`, `tag_collision`, …)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a dataset: its columns, and where they came from."""
+
+    columns: dict[str, Any]
+    origin: RowOrigin
+
+
+class Emitter(Protocol):
+    """A dataset format."""
+
+    @property
+    def file_name(self) -> str:
+        """The dataset's name, unique in a recipe."""
+
+    @property
+    def allow_test(self) -> bool:
+        """Whether problems of a test split may be emitted."""
+
+    @property
+    def columns(self) -> type:
+        """The TypedDict of a row: the schema of the Parquet file."""
+
+    def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
+        """The rows that a group gives, in a fixed order."""

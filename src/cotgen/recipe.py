@@ -1,0 +1,190 @@
+"""The recipe: what a run is to do. Loading, `--set`, checks across sections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from cotgen.chains import AnyChains
+from cotgen.emitters import AnyEmitter
+from cotgen.errors import RecipeError
+from cotgen.menus import explained
+from cotgen.problems import AnyProblems
+from cotgen.protocols import Component
+from cotgen.search import AnySearch
+from cotgen.teachers import AnyTeacher
+from cotgen.verifiers import AnyVerifier
+
+ENTRY_POINTS = "cotgen.kinds"
+"""The group under which a package announces kinds of its own: `name = module:Class`."""
+
+
+def _own_kind(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Let components of the user's own through: as objects, or by an announced kind."""
+    if isinstance(value, Component):
+        return value
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    entry = announced().get(kind) if isinstance(kind, str) else None
+    if entry is None:
+        return handler(value)
+    component: type[Component] = entry.load()
+    return component.model_validate(value)
+
+
+def announced() -> dict[str, EntryPoint]:
+    """The kinds of other installed packages."""
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+
+
+_Own = WrapValidator(_own_kind)
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+
+
+class Recipe(BaseModel):
+    """What a run is to do, as YAML states it or as Python objects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: Name
+    """The run's name: its folder is `outputs/<name>`."""
+    seed: int = 0
+    """All random draws and sampling seeds follow from it."""
+    problems: Annotated[AnyProblems, _Own]
+    """Where problems come from."""
+    teachers: dict[Name, Annotated[AnyTeacher, _Own]] = Field(min_length=1)
+    """The LLMs that generate, by a name of your own; each searches every problem."""
+    search: Annotated[AnySearch, _Own]
+    """How teacher calls are spent on one problem."""
+    verifier: Annotated[AnyVerifier, _Own]
+    """The judge of final answers."""
+    chains: Annotated[AnyChains, _Own] | None = None
+    """How attempts become long chains; none if absent."""
+    datasets: tuple[Annotated[AnyEmitter, _Own], ...] = ()
+    """The datasets to write."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [dataset.file_name for dataset in self.datasets]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise ValueError(f"datasets.{number}.name: {name!r} is taken by an earlier dataset")
+            source = getattr(self.datasets[number], "source", "attempts")
+            if source == "chains" and self.chains is None:
+                raise ValueError(f"datasets.{number}.from: chains, but the recipe builds no chains")
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """The whole recipe as plain values, defaults and prompt texts filled in."""
+        return self.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+
+    def lasting(self, *sections: str) -> dict[str, Any]:
+        """Sections as plain values without incidental settings: what a table depends on."""
+        return {section: lasting(getattr(self, section)) for section in sections}
+
+
+def lasting(settings: object) -> Any:
+    """Settings as plain values without those that cannot change what is made."""
+    if isinstance(settings, dict):
+        return {name: lasting(component) for name, component in settings.items()}
+    if not isinstance(settings, Component):
+        return settings
+    return settings.model_dump(mode="json", by_alias=True, exclude=set(settings.incidental))
+
+
+def load_recipe(path: Path, overrides: list[str] | None = None, name: str | None = None) -> Recipe:
+    """Read a recipe file. Raises RecipeError with every mistake in it, each with its key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read ({error})") from error
+    try:
+        raw = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping that starts with `name:`")
+    for override in overrides or []:
+        _override(raw, override)
+    if name is not None:
+        raw["name"] = name
+    return parse_recipe(raw, str(path))
+
+
+def parse_recipe(raw: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Build a recipe from plain values. Raises RecipeError with every mistake."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        mistakes = [explained(mistake, Recipe) for mistake in error.errors()]
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
+        raise RecipeError(f"{where}: {count}\n{lines}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without tags that build objects, and without repeated keys."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    seen: dict[Any, yaml.Mark] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str | int | float | bool | None):
+            raise yaml.MarkedYAMLError(
+                problem=f"{key!r} cannot be a key", problem_mark=key_node.start_mark
+            )
+        if key in seen:
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
+            )
+        seen[key] = key_node.start_mark
+    return dict(loader.construct_pairs(node, deep=True))
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    """Apply `key.path=value`; the value is read as YAML."""
+    path, equals, text = override.partition("=")
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", path):
+        raise RecipeError(f"--set {override}: write key.path=value, as in --set search.n=8")
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {path}: the value is not YAML: {error}") from error
+    *parents, last = path.split(".")
+    target: Any = raw
+    for key in parents:
+        target = _inside(target, key, f"--set {path}", create=True)
+    if isinstance(target, list):
+        _inside(target, last, f"--set {path}", create=False)
+        target[int(last)] = value
+    else:
+        target[last] = value
+
+
+def _inside(target: Any, key: str, where: str, *, create: bool) -> Any:
+    if isinstance(target, list):
+        if not key.isdigit() or int(key) >= len(target):
+            raise RecipeError(f"{where}: no entry {key} in a list of {len(target)} (from 0)")
+        return target[int(key)]
+    inner = target.setdefault(key, {}) if create else target.get(key)
+    if not isinstance(inner, dict | list):
+        raise RecipeError(f"{where}: {key} is {inner!r}, it has no keys")
+    return inner

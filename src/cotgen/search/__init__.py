@@ -1,0 +1,5 @@
+"""Ways to spend teacher calls on one problem."""
+
+from cotgen.search.sample import SampleSearch
+
+AnySearch = SampleSearch

@@ -1,0 +1,74 @@
+"""Splitting a text into steps without losing a character, and reading think blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from cotgen.records import Completion, Finish, Step
+
+OPEN, CLOSE = "<think>", "</think>"
+_TAG = re.compile(f"{OPEN}|{CLOSE}")
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
+
+
+class Parsed(NamedTuple):
+    """A completion as steps; the first `thought_steps` of them are the thought."""
+
+    steps: tuple[Step, ...]
+    thought_steps: int
+    finish: Finish
+
+
+def split(text: str, separator: str = "\n") -> tuple[Step, ...]:
+    """Cut after each run of `separator`; joined, the steps give back the text byte for byte."""
+    steps: list[Step] = []
+    start = 0
+    while start < len(text):
+        end = text.find(separator, start)
+        if end < 0:
+            end = len(text)
+        while text.startswith(separator, end):
+            end += len(separator)
+        steps.append(Step(text[start:end]))
+        start = end
+    return tuple(steps)
+
+
+def parse(completion: Completion, separator: str = "\n") -> Parsed:
+    """Tell the thought from the solution (methods.md §3, style `think`).
+
+    A reasoning field is written inline, as trainers keep it. A close tag without an open one means
+    that the chat template put the open tag into the prompt. An open tag without a close one is a
+    thought that was cut off: whatever the server says, such an attempt is unfinished.
+    """
+    text = inline(completion)
+    found = tags(text)
+    closes = [end for tag, end in found if tag == CLOSE]
+    if not closes:
+        cut_off = any(tag == OPEN for tag, _ in found)
+        return Parsed(split(text, separator), 0, "length" if cut_off else completion.finish)
+    end = closes[-1]
+    while text.startswith("\n", end):
+        end += 1
+    thought = split(text[:end], separator)
+    return Parsed(thought + split(text[end:], separator), len(thought), completion.finish)
+
+
+def tags(text: str) -> list[tuple[str, int]]:
+    """The think tags outside closed code fences, each with the offset of its end."""
+    if OPEN not in text and CLOSE not in text:
+        return []
+    fenced = [(match.start(), match.end()) for match in _FENCE.finditer(text)]
+    return [
+        (match[0], match.end())
+        for match in _TAG.finditer(text)
+        if not any(start < match.start() < end for start, end in fenced)
+    ]
+
+
+def inline(completion: Completion) -> str:
+    """The completion as one text, with its reasoning in a think block before the answer."""
+    if not completion.reasoning:
+        return completion.text
+    return f"{OPEN}\n{completion.reasoning.strip(chr(10))}\n{CLOSE}\n\n{completion.text}"

@@ -1,0 +1,173 @@
+"""A run's folder: who works on it, and what its tables were made from."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cotgen.errors import RecipeError, RunLocked, StoreError
+
+Settings = dict[str, Any]
+"""Resolved settings as plain JSON values."""
+
+
+class Manifest(msgspec.Struct):
+    """What the tables and datasets of a run were made from.
+
+    `loaded` says what source was read to its end, `datasets` what each dataset was written from.
+    """
+
+    format: int = 1
+    tables: dict[str, Settings] = {}
+    loaded: Settings = {}
+    datasets: dict[str, Settings] = {}
+
+
+class RunFolder:
+    """`outputs/<name>/`: the manifest and the files beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = self._read_manifest()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process alone, or raise RunLocked naming who holds it.
+
+        The kernel drops the lock when the process dies, however it dies. The lock's file stays:
+        removing it would let two processes lock two files of one name.
+        """
+        make_folder(self.path)
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise RunLocked(f"{self.path} is being worked on by {holder}") from None
+            file.seek(0)
+            file.truncate()
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {started}")
+            file.flush()
+            # Another process may have changed the manifest while this one waited for the lock.
+            self.manifest = self._read_manifest()
+            yield
+
+    def claim_table(self, table: str, settings: Settings) -> None:
+        """Record what a table is made from, or refuse to mix it with what it was made from."""
+        recorded = self.manifest.tables.get(table)
+        file = self.path / f"{table}.jsonl"
+        if recorded is not None and file.exists() and file.stat().st_size > 0:
+            differences = list(_differences(recorded, settings))
+            if differences:
+                raise RecipeError(_refusal(self.path, table, differences))
+        if recorded != settings:
+            self.manifest.tables[table] = settings
+            self.save_manifest()
+
+    def save_manifest(self) -> None:
+        """Write the manifest, whole or not at all."""
+        data = msgspec.json.format(msgspec.json.encode(self.manifest, order="sorted"), indent=2)
+        replace_file(self.path / "manifest.json", data + b"\n")
+
+    def drop(self, tables: list[str]) -> None:
+        """Delete tables so that they are made again. The journal is never touched."""
+        for table in tables:
+            (self.path / f"{table}.jsonl").unlink(missing_ok=True)
+            self.manifest.tables.pop(table, None)
+        self.manifest.datasets = {}
+        if "problems" in tables:
+            self.manifest.loaded = {}
+        self.save_manifest()
+
+    def clear(self) -> None:
+        """Delete everything but the lock, which its holder still needs."""
+        for path in self.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != ".lock":
+                path.unlink()
+
+    def _read_manifest(self) -> Manifest:
+        path = self.path / "manifest.json"
+        if not path.exists():
+            return Manifest()
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        except msgspec.DecodeError as error:
+            raise StoreError(f"{path}: {error}. Restore it, or choose another --name") from error
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be created ({error.strerror})") from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part."""
+    if path.exists() and path.read_bytes() == data:
+        return
+    draft = path.with_name(path.name + ".tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _differences(recorded: Settings, now: Settings) -> Iterator[str]:
+    """One line for each setting that changed; a teacher that was added changes nothing."""
+    before, after = dict(_flat(recorded)), dict(_flat(now))
+    known = set(recorded.get("teachers") or {})
+    for key in sorted(before.keys() | after.keys()):
+        section, _, rest = key.partition(".")
+        if section == "teachers" and rest.split(".")[0] not in known:
+            continue
+        old, new = before.get(key, _ABSENT), after.get(key, _ABSENT)
+        if old != new:
+            yield f"{key}: was {_shown(old)}, is {_shown(new)}"
+
+
+_ABSENT = object()
+
+
+def _flat(settings: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(settings, Mapping) and settings:
+        for key, value in settings.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, settings
+
+
+def _shown(value: object) -> str:
+    text = "absent" if value is _ABSENT else msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _refusal(path: Path, table: str, differences: list[str]) -> str:
+    lines = "\n".join(f"  {line}" for line in differences)
+    return (
+        f"{path / table}.jsonl was made with other settings:\n{lines}\n"
+        "Data of different recipes is never mixed. Give this run another --name, or make the "
+        f"table again with --redo {_STAGE_OF[table]} (completions already paid for are kept and "
+        "used where they fit)."
+    )
+
+
+_STAGE_OF = {"problems": "load", "attempts": "search", "verdicts": "verify", "chains": "chain"}

@@ -1,0 +1,108 @@
+"""A run's numbers: everything that a run prints is in `summary.json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from cotgen.records import Outcome
+from cotgen.runs import Run
+from cotgen.store import replace_file
+from cotgen.store.journal import Spent
+
+
+class Summary(msgspec.Struct):
+    """What came out, at every stage.
+
+    `tokens` and `cost_usd` count every completion that was paid for, used or not. `seconds` add up
+    over all runs that did work. `set_aside` are wrong attempts that chains and pairs leave out:
+    repeated texts, and texts that equal a correct attempt up to white space. `refused` counts rows
+    by dataset and reason. `distance` is the mean edit distance, in characters, from a correct
+    attempt to the nearest wrong one, over the chains that have one.
+    """
+
+    name: str = ""
+    problems: int = 0
+    solved: int = 0
+    attempts: int = 0
+    verdicts: dict[Outcome, int] = {}
+    chains: int = 0
+    wrong_in_chains: int = 0
+    chains_by_wrong: dict[int, int] = {}
+    set_aside: int = 0
+    distance: float = 0.0
+    rows: dict[str, int] = {}
+    refused: dict[str, dict[str, int]] = {}
+    bad_lines: int = 0
+    duplicate_problems: int = 0
+    failed: dict[str, int] = {}
+    tokens: int = 0
+    prompt_tokens: int = 0
+    cost_usd: float = 0.0
+    seconds: dict[str, float] = {}
+
+
+def read_summary(folder: Path) -> Summary:
+    """The summary of an earlier run; an empty one if there is none or it was damaged."""
+    try:
+        return msgspec.json.decode((folder / "summary.json").read_bytes(), type=Summary)
+    except (OSError, msgspec.DecodeError):
+        return Summary()
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write `summary.json`."""
+    data = msgspec.json.format(msgspec.json.encode(summary), indent=2)
+    replace_file(folder / "summary.json", data + b"\n")
+
+
+def count(run: Run, summary: Summary) -> None:
+    """Fill in what the tables say, in one pass over the groups."""
+    outcomes: Counter[Outcome] = Counter(dict.fromkeys(get_args(Outcome), 0))
+    by_wrong: Counter[int] = Counter()
+    near, distance = 0, 0
+    summary.problems = summary.solved = summary.attempts = summary.set_aside = 0
+    for group in run.groups():
+        summary.problems += 1
+        summary.attempts += len(group.judged)
+        here: Counter[Outcome] = Counter(
+            judged.verdict.outcome for judged in group.judged if judged.verdict
+        )
+        outcomes.update(here)
+        summary.solved += here["correct"] > 0
+        summary.set_aside += here["incorrect"] - len(group.contrasting())
+        by_wrong.update(chain.wrong for chain in group.chains)
+        near += sum(1 for chain in group.chains if chain.nearest)
+        distance += sum(chain.distance for chain in group.chains if chain.nearest)
+    summary.verdicts = dict(outcomes)
+    summary.chains = by_wrong.total()
+    summary.wrong_in_chains = sum(wrong * chains for wrong, chains in by_wrong.items())
+    summary.chains_by_wrong = dict(sorted(by_wrong.items()))
+    summary.distance = round(distance / near, 1) if near else 0.0
+
+
+def spend(run: Run, summary: Summary, journaled: dict[str, Spent]) -> None:
+    """Fill in tokens and cost: from the journal for paid teachers, from attempts for the others."""
+    spent = dict(journaled)
+    free = {name for name, teacher in run.recipe.teachers.items() if not teacher.paid}
+    for searched in run.attempts.lines() if free else ():
+        if searched.teacher in free:
+            used = spent.setdefault(searched.teacher, Spent())
+            used.completions += len(searched.attempts)
+            used.tokens += sum(attempt.origin.tokens for attempt in searched.attempts)
+    summary.prompt_tokens = sum(used.prompt_tokens for used in spent.values())
+    summary.tokens = summary.prompt_tokens + sum(used.tokens for used in spent.values())
+    summary.cost_usd = round(cost_usd(run, journaled), 6)
+
+
+def cost_usd(run: Run, spent: dict[str, Spent]) -> float:
+    """What so many tokens cost at the recipe's prices."""
+    prices = {name: teacher.price for name, teacher in run.recipe.teachers.items()}
+    return sum(
+        price.of(used.prompt_tokens, used.tokens)
+        for name, used in spent.items()
+        if (price := prices.get(name))
+    )

@@ -1,0 +1,11 @@
+"""LLMs that generate."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from cotgen.teachers.openai import OpenAITeacher
+from cotgen.teachers.replay import ReplayTeacher
+from cotgen.teachers.scripted import ScriptedTeacher
+
+AnyTeacher = Annotated[OpenAITeacher | ReplayTeacher | ScriptedTeacher, Field(discriminator="kind")]

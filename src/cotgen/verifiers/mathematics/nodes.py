@@ -1,0 +1,246 @@
+"""What an answer can be once it is read: frozen nodes, nothing that can be executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from cotgen.errors import CotgenError
+
+
+class Unreadable(CotgenError):
+    """An answer that cannot be read or worked with; the message says why."""
+
+
+class TooBig(Unreadable):
+    """A limit was reached before the work was begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An exact rational number."""
+
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number with a name."""
+
+    name: Literal["pi", "e", "i", "oo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Terms added up."""
+
+    terms: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Factors multiplied."""
+
+    factors: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """One over the other."""
+
+    over: Node
+    under: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A base raised to an exponent."""
+
+    base: Node
+    exponent: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The real `index`-th root where there is one, else the principal one."""
+
+    radicand: Node
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A known function (`sin`, `log`, `floor`, `percent`, …) or an unknown one such as `f`."""
+
+    name: str
+    args: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlusMinus:
+    """Both signs of a term: one plus-minus sign gives two values."""
+
+    term: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list without brackets, a tuple, an interval or a set: the brackets tell."""
+
+    open: Literal["", "(", "[", "{", "]"]
+    close: Literal["", ")", "]", "}", "["]
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Sides joined by `=`, `<`, `<=`, `>`, `>=`, `!=`, `in` or `~`, one fewer than the sides."""
+
+    sides: tuple[Node, ...]
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """Sets united."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """A set without the elements of another."""
+
+    whole: Node
+    part: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Reals:
+    """All real numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows of entries."""
+
+    rows: tuple[tuple[Node, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Numbers in proportion, `2:3:5`."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Based:
+    """Digits that carry their base."""
+
+    digits: str
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A value with its unit as it was written."""
+
+    value: Node
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day; `half` is `a`, `p` or empty where the text does not tell."""
+
+    hour: int
+    minute: int
+    half: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The letter of an option, with the option's text where that was given."""
+
+    letter: str
+    content: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words, lower-cased and without articles and punctuation."""
+
+    words: tuple[str, ...]
+
+
+Node = (
+    Number
+    | Symbol
+    | Constant
+    | Sum
+    | Product
+    | Quotient
+    | Power
+    | Root
+    | Function
+    | PlusMinus
+    | Sequence
+    | Relation
+    | Union
+    | Without
+    | Reals
+    | Matrix
+    | Ratio
+    | Based
+    | Quantity
+    | Clock
+    | Choice
+    | Text
+)
+
+SCALARS = (Number, Symbol, Constant, Sum, Product, Quotient, Power, Root, Function)
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly below a node."""
+    match node:
+        case Sum(items) | Product(items) | Function(_, items) | Ratio(items) | Union(items):
+            return items
+        case Sequence(_, _, items) | Relation(items, _):
+            return items
+        case Quotient(one, two) | Power(one, two) | Without(one, two):
+            return (one, two)
+        case Root(one, _) | PlusMinus(one) | Quantity(one, _):
+            return (one,)
+        case Matrix(rows):
+            return tuple(entry for row in rows for entry in row)
+        case Choice(_, content) if content is not None:
+            return (content,)
+        case _:
+            return ()
+
+
+def symbols(node: Node) -> frozenset[str]:
+    """The names of the variables in a node."""
+    if isinstance(node, Symbol):
+        return frozenset({node.name})
+    return frozenset[str]().union(*map(symbols, children(node)))
+
+
+def size(node: Node) -> int:
+    """How many nodes there are, this one included."""
+    return 1 + sum(map(size, children(node)))
+
+
+def contains(node: Node, kind: type | tuple[type, ...]) -> bool:
+    """Whether a node of this kind is in it."""
+    return isinstance(node, kind) or any(contains(child, kind) for child in children(node))

@@ -1,0 +1,314 @@
+"""The numeric tier: interval arithmetic, so that a difference it finds is proven.
+
+Every operation rounds outwards; two values differ if their intervals do not meet. Intervals that
+meet prove nothing, however narrow, so this tier never confirms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from mpmath import MPContext
+from mpmath.ctx_iv import MPIntervalContext
+
+from cotgen.verifiers.mathematics.nodes import (
+    Constant,
+    Function,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Root,
+    Sum,
+    Symbol,
+    Unreadable,
+    symbols,
+)
+
+PRECISIONS = (120, 480, 1_600)
+"""Bits. The last two resolve 1e-100 beside 1."""
+MAX_MAGNITUDE = 20_000
+"""Bits before or after the point; beyond it exponentials of exponentials lie."""
+_POINTS = ((7, 11, 13, 17, 19, 23), (3, 2, 5, 29, 31, 37), (1, 2, 3, 4, 5, 6))
+"""Positive whole numbers: unknowns may mean lengths or counts, where √(x²) is x and cos(2πn) 1."""
+
+
+def differ(one: Node, two: Node) -> bool:
+    """Whether two expressions are proven to differ, at some point if they hold variables."""
+    names = sorted(symbols(one) | symbols(two))
+    if len(names) > len(_POINTS[0]):
+        return False
+    for values in _POINTS if names else ((),):
+        point = {name: Fraction(value) for name, value in zip(names, values, strict=False)}
+        if _differ_at(one, two, point):
+            return True
+    return False
+
+
+def _differ_at(one: Node, two: Node, point: Mapping[str, Fraction]) -> bool:
+    for precision in PRECISIONS:
+        evaluator = _Evaluator(precision, point)
+        try:
+            left, right = evaluator.value(one), evaluator.value(two)
+        except (Unreadable, ArithmeticError, ValueError):
+            continue
+        gap = evaluator.add(left, evaluator.negative(right))
+        if _excludes_zero(gap.real) or (
+            gap.imaginary is not None and _excludes_zero(gap.imaginary)
+        ):
+            return True
+    return False
+
+
+def sign(node: Node) -> int | None:
+    """-1 or 1 for a constant that is proven negative or positive, else None."""
+    for precision in PRECISIONS:
+        try:
+            value = _Evaluator(precision, {}).value(node)
+        except (Unreadable, ArithmeticError, ValueError):
+            return None
+        if value.imaginary is None and _excludes_zero(value.real):
+            return 1 if value.real.a > 0 else -1
+    return None
+
+
+Interval = Any
+"""An mpmath interval: the library carries no types."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A rectangle of complex numbers; `imaginary` is None where the value is real."""
+
+    real: Interval
+    imaginary: Interval | None = None
+
+
+def _excludes_zero(interval: Interval) -> bool:
+    return bool(interval.a > 0 or interval.b < 0)
+
+
+class _Evaluator:
+    """Interval arithmetic at one precision and one point, in contexts of its own."""
+
+    def __init__(self, precision: int, point: Mapping[str, Fraction]) -> None:
+        self.iv = MPIntervalContext()
+        self.iv.prec = precision
+        self.mp = MPContext()
+        self.mp.prec = precision
+        self.point = point
+
+    def value(self, node: Node) -> _Box:
+        box = self.raw(node)
+        for part in (box.real, box.imaginary):
+            if part is not None:
+                self.check(part)
+        return box
+
+    def check(self, interval: Interval) -> None:
+        for bound in (interval.a, interval.b):
+            _, mantissa, exponent, bits = bound._mpi_[0]
+            if (not mantissa and exponent) or abs(exponent + bits) > MAX_MAGNITUDE:
+                raise Unreadable("a number too big to evaluate")
+
+    def raw(self, node: Node) -> _Box:
+        match node:
+            case Number(value):
+                return self.rational(value)
+            case Symbol(name) if name in self.point:
+                return self.rational(self.point[name])
+            case Constant("i"):
+                return _Box(self.iv.mpf(0), self.iv.mpf(1))
+            case Constant("pi"):
+                return _Box(+self.iv.pi)
+            case Constant("e"):
+                return _Box(+self.iv.e)
+            case Sum(terms):
+                return self.fold(self.add, terms)
+            case Product(factors):
+                return self.fold(self.multiply, factors)
+            case Quotient(over, under):
+                return self.multiply(self.value(over), self.inverse(self.value(under)))
+            case Power(base, exponent):
+                return self.power(self.value(base), exponent)
+            case Root(radicand, index):
+                return self.root(self.value(radicand), index)
+            case Function(name, args):
+                return self.function(name, [self.value(arg) for arg in args])
+            case _:
+                raise Unreadable("no number")
+
+    def rational(self, value: Fraction) -> _Box:
+        if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_MAGNITUDE:
+            raise Unreadable("a number too big to evaluate")
+        return _Box(self.iv.mpf(value.numerator) / self.iv.mpf(value.denominator))
+
+    def fold(self, operation: Callable[[_Box, _Box], _Box], nodes: tuple[Node, ...]) -> _Box:
+        result = self.value(nodes[0])
+        for node in nodes[1:]:
+            result = operation(result, self.value(node))
+        return result
+
+    def add(self, one: _Box, two: _Box) -> _Box:
+        if one.imaginary is None and two.imaginary is None:
+            return _Box(one.real + two.real)
+        return _Box(one.real + two.real, self.part(one) + self.part(two))
+
+    def part(self, box: _Box) -> Interval:
+        return self.iv.mpf(0) if box.imaginary is None else box.imaginary
+
+    def negative(self, box: _Box) -> _Box:
+        return _Box(-box.real, None if box.imaginary is None else -box.imaginary)
+
+    def multiply(self, one: _Box, two: _Box) -> _Box:
+        if one.imaginary is None and two.imaginary is None:
+            return _Box(one.real * two.real)
+        a, b, c, d = one.real, self.part(one), two.real, self.part(two)
+        return _Box(a * c - b * d, a * d + b * c)
+
+    def inverse(self, box: _Box) -> _Box:
+        if box.imaginary is None:
+            if not _excludes_zero(box.real):
+                raise Unreadable("division by what may be zero")
+            return _Box(1 / box.real)
+        norm = box.real * box.real + box.imaginary * box.imaginary
+        if not _excludes_zero(norm):
+            raise Unreadable("division by what may be zero")
+        return _Box(box.real / norm, -box.imaginary / norm)
+
+    # -- powers and roots --------------------------------------------------------------------
+
+    def power(self, base: _Box, exponent: Node) -> _Box:
+        whole = _whole(exponent)
+        if whole is None:
+            power = self.value(exponent)
+            whole = self.exact_whole(power)
+        if whole is not None:
+            return self.whole_power(base, whole)
+        if base.imaginary is not None or not base.real.a > 0:
+            raise Unreadable("a power of what may not be positive")
+        return self.exp(self.multiply(power, _Box(self.iv.log(base.real))))
+
+    def exact_whole(self, box: _Box) -> int | None:
+        """The whole number that an interval of width zero is."""
+        if box.imaginary is None and box.real.a == box.real.b:
+            bound = self.mp.mpf(box.real.a._mpi_[0])
+            if self.mp.isint(bound):
+                return int(bound)
+        return None
+
+    def whole_power(self, base: _Box, exponent: int) -> _Box:
+        if abs(exponent) > MAX_MAGNITUDE:
+            raise Unreadable("a power too big to evaluate")
+        if exponent < 0:
+            return self.whole_power(self.inverse(base), -exponent)
+        if base.imaginary is None:
+            return _Box(base.real**exponent)
+        result = self.rational(Fraction(1))
+        for bit in bin(exponent)[2:]:
+            result = self.multiply(result, result)
+            if bit == "1":
+                result = self.multiply(result, base)
+        return result
+
+    def root(self, box: _Box, index: int) -> _Box:
+        if box.imaginary is not None:
+            raise Unreadable("a root of a complex number")
+        real = box.real
+        if real.b < 0:
+            positive = self.root(_Box(-real), index)
+            if index % 2:
+                return self.negative(positive)
+            if index == 2:
+                return _Box(self.iv.mpf(0), positive.real)
+        if not real.a > 0:
+            raise Unreadable("a root of what may not be positive")
+        return _Box(self.iv.exp(self.iv.log(real) / index))
+
+    def exp(self, box: _Box) -> _Box:
+        self.check_exponent(box.real)
+        size = self.iv.exp(box.real)
+        if box.imaginary is None:
+            return _Box(size)
+        return _Box(size * self.iv.cos(box.imaginary), size * self.iv.sin(box.imaginary))
+
+    def check_exponent(self, interval: Interval) -> None:
+        if not -MAX_MAGNITUDE < interval.a <= interval.b < MAX_MAGNITUDE:
+            raise Unreadable("an exponential too big to evaluate")
+
+    # -- functions ---------------------------------------------------------------------------
+
+    def function(self, name: str, args: list[_Box]) -> _Box:
+        if name == "exp":
+            return self.exp(args[0])
+        reals = [arg.real for arg in args if arg.imaginary is None]
+        if len(reals) != len(args):
+            raise Unreadable(f"{name} of a complex number")
+        self.check_exponent(reals[0])
+        return _Box(self.real_function(name, reals))
+
+    def real_function(self, name: str, args: list[Interval]) -> Interval:
+        iv, x = self.iv, args[0]
+        match name:
+            case "percent":
+                return x / 100
+            case "degree":
+                return x * iv.pi / 180
+            case "sin":
+                return iv.sin(x)
+            case "cos":
+                return iv.cos(x)
+            case "tan":
+                return iv.sin(x) * self.reciprocal(iv.cos(x))
+            case "cot":
+                return iv.cos(x) * self.reciprocal(iv.sin(x))
+            case "sec":
+                return self.reciprocal(iv.cos(x))
+            case "csc":
+                return self.reciprocal(iv.sin(x))
+            case "sinh":
+                return (iv.exp(x) - iv.exp(-x)) / 2
+            case "cosh":
+                return (iv.exp(x) + iv.exp(-x)) / 2
+            case "tanh":
+                return 1 - 2 / (iv.exp(2 * x) + 1)
+            case "abs" if _excludes_zero(x):
+                return x if x.a > 0 else -x
+            case "ln" | "lg" | "log":
+                return self.logarithm(name, args)
+            case "arctan" | "arcsin" | "arccos":
+                return self.inverse_trigonometric(name, x)
+            case _:
+                raise Unreadable(f"{name} is not evaluated")
+
+    def reciprocal(self, x: Interval) -> Interval:
+        return self.inverse(_Box(x)).real
+
+    def logarithm(self, name: str, args: list[Interval]) -> Interval:
+        if not all(arg.a > 0 for arg in args):
+            raise Unreadable("the logarithm of what may not be positive")
+        if name == "log" and len(args) == 1:
+            raise Unreadable("a logarithm without a base")
+        if name == "ln":
+            return self.iv.log(args[0])
+        base = self.iv.mpf(10) if name == "lg" else args[1]
+        return self.iv.log(args[0]) * self.reciprocal(self.iv.log(base))
+
+    def inverse_trigonometric(self, name: str, x: Interval) -> Interval:
+        """Monotone functions: the values at both ends, widened by far more than their error."""
+        if name != "arctan" and not -1 < x.a <= x.b < 1:
+            raise Unreadable(f"{name} of what may be beyond 1")
+        function = {"arctan": self.mp.atan, "arcsin": self.mp.asin, "arccos": self.mp.acos}[name]
+        ends = [function(self.mp.make_mpf(end._mpi_[0])) for end in (x.a, x.b)]
+        slack = self.mp.ldexp(1, 8 - self.mp.prec)
+        return self.iv.mpf([min(ends) - slack, max(ends) + slack])
+
+
+def _whole(node: Node) -> int | None:
+    if isinstance(node, Number) and node.value.denominator == 1:
+        return node.value.numerator
+    return None

@@ -1,0 +1,159 @@
+"""Compare two expressions: exactly, then by intervals, then with sympy. Cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from cotgen.verifiers.mathematics import algebra, numeric, symbolic
+from cotgen.verifiers.mathematics.decision import (
+    Decision,
+    different,
+    equal,
+    unanimous,
+    undecided,
+)
+from cotgen.verifiers.mathematics.nodes import (
+    Constant,
+    Function,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Root,
+    Sum,
+    Symbol,
+    Unreadable,
+    children,
+    contains,
+    symbols,
+)
+
+_UNIT_LETTERS = frozenset("mgshlLNJWVAKCFcd")
+
+
+def compare_scalars(one: Node, two: Node) -> Decision:
+    """Whether two expressions have the same value for all values of their variables."""
+    if isinstance(one, Number) and isinstance(two, Number):
+        return equal("exact") if one.value == two.value else different("exact", "another number")
+    if contains(one, Constant) or contains(two, Constant):
+        infinite = _infinite(one, two)
+        if infinite is not None:
+            return infinite
+    if _has_bare_log(one) or _has_bare_log(two):
+        return unanimous(
+            _compare(_with_base(one, base), _with_base(two, base)) for base in ("lg", "ln")
+        )
+    return _compare(one, two)
+
+
+def _compare(one: Node, two: Node) -> Decision:
+    gap: algebra.Form | None = None
+    problem = ""
+    try:
+        left, right = algebra.normal(one), algebra.normal(two)
+        gap = algebra.difference(left, right)
+        if not gap.over:
+            rational = left.value is not None
+            return equal("exact" if rational else "algebra")
+        if algebra.decides(gap):
+            return _differ(one, two, "exact" if right.value is not None else "algebra")
+    except Unreadable as error:
+        problem = str(error)
+    if numeric.differ(one, two):
+        return _differ(one, two, "numeric")
+    if symbolic.equal(one, two):
+        return equal("symbolic")
+    return undecided("symbolic", problem or "equality was neither shown nor refuted")
+
+
+def _differ(one: Node, two: Node, method: str) -> Decision:
+    """`5m` beside `5` may be five metres."""
+    for left, right in ((one, two), (two, one)):
+        extra = symbols(left) - symbols(right)
+        if len(extra) == 1 and extra <= _UNIT_LETTERS and _same_without(left, right, min(extra)):
+            return undecided(method, f"{min(extra)!r} may be a unit")
+    return different(method, "another value")
+
+
+def _same_without(node: Node, other: Node, name: str) -> bool:
+    try:
+        one = algebra.normal(node)
+        two = algebra.normal(Product((other, Symbol(name))))
+        return not algebra.difference(one, two).over
+    except Unreadable:
+        return False
+
+
+def _infinite(one: Node, two: Node) -> Decision | None:
+    found = [_infinity(node) for node in (one, two)]
+    if found == [None, None]:
+        if any(contains(node, Constant) and _mentions_infinity(node) for node in (one, two)):
+            return undecided("exact", "infinity within an expression")
+        return None
+    if found[0] == found[1]:
+        return equal("exact")
+    return different("exact", "one of them is infinite, or both are with other signs")
+
+
+def _mentions_infinity(node: Node) -> bool:
+    return node == Constant("oo") or any(map(_mentions_infinity, children(node)))
+
+
+def _infinity(node: Node) -> int | None:
+    match node:
+        case Constant("oo"):
+            return 1
+        case Product((Number(value), Constant("oo"))) if value:
+            return 1 if value > 0 else -1
+        case _:
+            return None
+
+
+def order(one: Node, two: Node) -> int:
+    """-1, 0 or 1 as one real value is below, equal to or above the other. Raises Unreadable."""
+    infinities = [_infinity(node) for node in (one, two)]
+    if infinities != [None, None]:
+        left, right = (value or 0 for value in infinities)
+        return (left > right) - (left < right)
+    gap = Sum((one, Product((Number(Fraction(-1)), two))))
+    form = algebra.normal(gap)
+    if form.value is not None:
+        return (form.value > 0) - (form.value < 0)
+    if symbols(gap):
+        raise Unreadable("the order of unknowns")
+    found = numeric.sign(gap)
+    if found is None:
+        raise Unreadable("two numbers whose order was not found")
+    return found
+
+
+def _has_bare_log(node: Node) -> bool:
+    bare = isinstance(node, Function) and node.name == "log" and len(node.args) == 1
+    return bare or any(map(_has_bare_log, children(node)))
+
+
+def _with_base(node: Node, base: str) -> Node:
+    """`log` without a base is to base 10 to some and natural to others."""
+
+    def each(nodes: Iterable[Node]) -> tuple[Node, ...]:
+        return tuple(_with_base(child, base) for child in nodes)
+
+    match node:
+        case Function("log", (arg,)):
+            return Function(base, each((arg,)))
+        case Function(name, args):
+            return Function(name, each(args))
+        case Sum(terms):
+            return Sum(each(terms))
+        case Product(factors):
+            return Product(each(factors))
+        case Quotient(over, under):
+            return Quotient(*each((over, under)))
+        case Power(raised, exponent):
+            return Power(*each((raised, exponent)))
+        case Root(radicand, index):
+            return Root(_with_base(radicand, base), index)
+        case _:
+            return node

@@ -1,0 +1,243 @@
+"""From a recipe to live services: clients, journal, retries, seeds, worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import blake2b
+from random import Random
+
+import msgspec
+
+from cotgen.errors import RecipeError, TeacherError, WorkerError
+from cotgen.protocols import Ask, Draw, Request, Services, Teacher, Verifier, Verify
+from cotgen.recipe import Recipe, lasting
+from cotgen.records import Completion, Message, Problem, Sampling, Verdict
+from cotgen.store.journal import Entry, Journal
+from cotgen.workers import Job, Pool
+
+log = logging.getLogger(__name__)
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+_SEED_STRIDE = 1 << 12
+"""vLLM gives the samples of one request the seeds s, s + 1, …: requests of different prompts must
+start far apart (facts.md §9). Also the most samples a problem can have of one teacher."""
+
+
+class Flow:
+    """What the teachers do right now, for the progress line."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.requests = 0
+        self.retries = 0
+
+
+class Sampler:
+    """One live teacher with all that stands between it and a search.
+
+    `generate` answers from the journal what was paid for before, asks for the rest, puts every
+    completion on disk before it is used, and tries again what failed for a passing reason.
+    """
+
+    def __init__(
+        self, name: str, teacher: Teacher, ask: Ask, journal: Journal | None, seed: int
+    ) -> None:
+        self.name = name
+        self.flow = Flow()
+        self._teacher = teacher
+        self._ask = ask
+        self._journal = journal
+        self._seed = seed
+        self._places = asyncio.Semaphore(teacher.concurrency)
+        self._width: int | None = None
+        self._identity = msgspec.json.encode(lasting(teacher), order="deterministic")
+
+    async def generate(
+        self, search: str, problem: Problem, messages: Sequence[Message], sampling: Sampling
+    ) -> list[Completion]:
+        """All samples asked for, in order. Raises TeacherError if one cannot be had."""
+        key = self._key(search, messages, sampling)
+        found = {number: self._recall(search, key, number) for number in _numbers(sampling)}
+        seed = seed_of(self._seed, key) + sampling.first
+        base = Request(problem.question, tuple(messages), sampling, seed)
+        missing = [number for number, completion in found.items() if completion is None]
+
+        async def fetch(first: int, n: int) -> None:
+            while n > 0:
+                fresh = await self._try(_part(base, first, n), search, key)
+                found.update({first + place: each for place, each in enumerate(fresh)})
+                first, n = first + len(fresh), n - len(fresh)
+                if n > 0 and self._width is not None:
+                    await _all(
+                        fetch(*piece) for piece in _runs(range(first, first + n), self._width)
+                    )
+                    return
+
+        # One sample that cannot be had must not cost those that were paid for.
+        await _all(fetch(*piece) for piece in _runs(missing, self._width))
+        return [completion for number in _numbers(sampling) if (completion := found[number])]
+
+    def forget(self, search: str) -> None:
+        """Free what a finished search kept in memory."""
+        if self._journal:
+            self._journal.forget(search)
+
+    def _key(self, search: str, messages: Sequence[Message], sampling: Sampling) -> str:
+        """A digest of everything that decides what a sample may be, but its number."""
+        asked = msgspec.structs.replace(sampling, n=0, first=0)
+        digest = blake2b(digest_size=12)
+        for part in (search.encode(), self._identity, msgspec.json.encode([messages, asked])):
+            digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()
+
+    def _recall(self, search: str, key: str, number: int) -> Completion | None:
+        return self._journal.find(search, f"{key}/{number}") if self._journal else None
+
+    async def _try(self, request: Request, search: str, key: str) -> list[Completion]:
+        """One request, sent again while it fails for passing reasons."""
+        failures = 0
+        while True:
+            try:
+                return await self._send(request, search, key)
+            except TeacherError as error:
+                if error.fewer and request.sampling.n > 1:
+                    log.info(
+                        "teacher %s refuses several samples a request; asking singly", self.name
+                    )
+                    self._width = 1
+                    request = _part(request, request.sampling.first, 1)
+                    continue
+                failures += 1
+                if not error.retryable or failures > self._teacher.retries:
+                    raise
+                self.flow.retries += 1
+                wait = _wait_s(failures, error.retry_after_s)
+                log.info("teacher %s: %s; again in %.1f s", self.name, error, wait)
+                await asyncio.sleep(wait)
+
+    async def _send(self, request: Request, search: str, key: str) -> list[Completion]:
+        async with self._places:
+            self.flow.in_flight += 1
+            self.flow.requests += 1
+            try:
+                fresh = await self._ask(request)
+            finally:
+                self.flow.in_flight -= 1
+            # No await between the reply and the journal: a kill in between could lose it.
+            if self._journal:
+                for number, completion in enumerate(fresh, start=request.sampling.first):
+                    entry = Entry(f"{key}/{number}", search, self.name, completion)
+                    self._journal.append(entry)
+        if len(fresh) < request.sampling.n and self._width != len(fresh):
+            log.info(
+                "teacher %s answers %d of %d samples a request; asking for so many from now on",
+                self.name, len(fresh), request.sampling.n,
+            )  # fmt: skip
+            self._width = len(fresh)
+        return fresh
+
+
+@asynccontextmanager
+async def samplers(
+    recipe: Recipe, journal: Callable[[], Journal]
+) -> AsyncIterator[dict[str, Sampler]]:
+    """Connect all teachers of a recipe; the journal is opened if one of them is paid."""
+    async with AsyncExitStack() as stack:
+        opened: Journal | None = None
+        live: dict[str, Sampler] = {}
+        for name, teacher in recipe.teachers.items():
+            if teacher.paid and opened is None:
+                opened = journal()
+                stack.callback(opened.close)
+            ask = await stack.enter_async_context(teacher.connect())
+            kept = opened if teacher.paid else None
+            live[name] = Sampler(name, teacher, ask, kept, recipe.seed)
+        yield live
+
+
+@asynccontextmanager
+async def verification(verifier: Verifier) -> AsyncIterator[Verify]:
+    """Run a plain verifier in killable worker processes.
+
+    Late, dead and failing workers give `unverifiable`: they say nothing about the answer.
+    """
+    job = Job(verifier.verify, tuple[Problem, str], verifier.timeout_s)
+    async with Pool(job, Verdict) as pool:
+
+        async def verify(problem: Problem, solution: str) -> Verdict:
+            try:
+                return await pool.call(problem, solution)
+            except WorkerError as error:
+                return Verdict("unverifiable", method="worker", reason=str(error))
+
+        yield verify
+
+
+def services(
+    recipe: Recipe, line: str, problem: Problem, sampler: Sampler | None, verify: Verify | None
+) -> Services:
+    """What a component may ask for while it works on one line."""
+
+    async def generate(messages: Sequence[Message], sampling: Sampling) -> list[Completion]:
+        if sampler is None:
+            raise RecipeError("this kind asked for a teacher without naming it in `needs`")
+        return await sampler.generate(line, problem, messages, sampling)
+
+    async def judge(problem: Problem, solution: str) -> Verdict:
+        if verify is None:
+            raise RecipeError("this kind asked for the verifier without naming it in `needs`")
+        return await verify(problem, solution)
+
+    return Services(generate=generate, verify=judge, draw=draws(recipe.seed))
+
+
+def draws(seed: int) -> Draw:
+    """Random draws by id."""
+    return lambda id: Random(seed_of(seed, id, stride=1))
+
+
+def seed_of(seed: int, id: str, stride: int = _SEED_STRIDE) -> int:
+    """A seed below 2^31 (some engines take no more) that follows from the recipe's and an id."""
+    digest = blake2b(f"{seed}/{id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % (2**31 // stride) * stride
+
+
+def _numbers(sampling: Sampling) -> range:
+    return range(sampling.first, sampling.first + sampling.n)
+
+
+def _runs(numbers: Sequence[int], width: int | None) -> list[tuple[int, int]]:
+    """Consecutive numbers as (first, how many), no more than `width` in one."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        first, n = runs[-1] if runs else (number, 0)
+        if runs and number == first + n and n != width:
+            runs[-1] = (first, n + 1)
+        else:
+            runs.append((number, 1))
+    return runs
+
+
+def _part(request: Request, first: int, n: int) -> Request:
+    """The same request for samples `first` … of the same numbering: seeds go by number."""
+    shift = first - request.sampling.first
+    sampling = msgspec.structs.replace(request.sampling, first=first, n=n)
+    return msgspec.structs.replace(request, sampling=sampling, seed=request.seed + shift)
+
+
+def _wait_s(failures: int, asked_s: float | None) -> float:
+    """What the server asked for, else exponential; jitter keeps clients from coming back as one."""
+    # Waiting times change nothing that is made, so they need not be repeatable.
+    jitter = Random().uniform(1.0, 1.25)
+    wait = _FIRST_WAIT_S * 2 ** (failures - 1) if asked_s is None else asked_s
+    return min(wait, _LONGEST_WAIT_S) * jitter
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Let everything end, then raise the first failure."""
+    for outcome in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

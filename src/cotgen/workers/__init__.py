@@ -1,0 +1,7 @@
+"""Doing many things at once: bounded concurrency, and processes that can be killed."""
+
+from cotgen.workers.bounded import bounded
+from cotgen.workers.frames import Job
+from cotgen.workers.pool import Pool
+
+__all__ = ["Job", "Pool", "bounded"]

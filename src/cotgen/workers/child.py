@@ -1,0 +1,63 @@
+"""The child's side of a `Pool`: reads requests, calls one function, writes replies.
+
+Run as `python -m cotgen.workers.child`. Frames are a 4-byte length and msgpack. The function and
+its limits arrive once, as a cloudpickle made by the parent; replies are plain data, so that a child
+that was taken over by hostile text cannot pass code to its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from typing import BinaryIO
+
+import cloudpickle
+import msgspec
+
+from cotgen.workers.frames import DONE, FAILED, LENGTH, READY, Job, framed
+
+
+def main() -> None:
+    """Serve requests until the parent closes the pipe."""
+    requests, replies = sys.stdin.buffer, _private_stdout()
+    job: Job[object] = cloudpickle.loads(_read(requests) or b"")
+    memory = job.memory_mb << 20
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
+    decode = msgspec.msgpack.Decoder(job.request).decode
+    _write(replies, READY)
+    while (frame := _read(requests)) is not None:
+        # The parent kills a late child. If the parent is gone, the kernel does.
+        signal.setitimer(signal.ITIMER_REAL, 2 * job.timeout_s + 5)
+        try:
+            reply = DONE + msgspec.msgpack.encode(job.function(*decode(frame)))
+        except MemoryError:
+            reply = FAILED + f"needed more than {job.memory_mb} MB".encode()
+        except Exception as error:  # noqa: BLE001 - the parent must learn of every failure
+            reply = FAILED + f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _write(replies, reply)
+
+
+def _private_stdout() -> BinaryIO:
+    """Keep stdout for replies alone: whatever the function prints goes to stderr."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return replies
+
+
+def _read(stream: BinaryIO) -> bytes | None:
+    head = stream.read(LENGTH.size)
+    return stream.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else None
+
+
+def _write(stream: BinaryIO, frame: bytes) -> None:
+    stream.write(framed(frame))
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Calling a plain function in child processes that are killed when they are late."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import deque
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import cloudpickle
+import msgspec
+
+from cotgen.errors import WorkerError
+from cotgen.workers.frames import DONE, LENGTH, READY, Job, framed
+
+R = TypeVar("R")
+_BATCH = 32
+"""Requests written to a child at once: enough to hide the pipe, few enough to share out evenly."""
+
+
+class Pool(Generic[R]):
+    """Child processes that call one function. A call that is late kills its child, not the run.
+
+    The function goes to the children by value (cloudpickle), so it may live in a script or a
+    notebook. Children start when they are first needed and inherit the environment.
+    """
+
+    def __init__(self, job: Job[R], reply: type[R], *, size: int | None = None) -> None:
+        self._job = job
+        self._decoder = msgspec.msgpack.Decoder(reply)
+        self._size = size or len(os.sched_getaffinity(0))
+        self._waiting: deque[_Call[R]] = deque()
+        self._wake = asyncio.Condition()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._broken: WorkerError | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+    async def call(self, *args: object) -> R:
+        """Call the function. Raises WorkerError if the child is late, dies or raises."""
+        if self._broken:
+            raise self._broken
+        call: _Call[R] = _Call(msgspec.msgpack.encode(args))
+        self._waiting.append(call)
+        if len(self._keepers) < self._size:
+            self._keepers.append(asyncio.create_task(self._keep_child()))
+        async with self._wake:
+            self._wake.notify()
+        return await call.reply
+
+    async def _keep_child(self) -> None:
+        """Feed one child after another. If none can be started, every call fails."""
+        try:
+            while True:
+                child = await _Child.start(self._job)
+                try:
+                    await self._feed(child)
+                finally:
+                    await child.kill()
+        except (WorkerError, OSError) as error:
+            self._broken = WorkerError(f"no worker process can be started: {error}")
+            while self._waiting:
+                self._waiting.popleft().reply.set_exception(self._broken)
+
+    async def _feed(self, child: _Child) -> None:
+        """Hand out calls until the child is late or dies."""
+        while True:
+            batch = await self._take()
+            try:
+                await child.send([call.payload for call in batch])
+                while batch:
+                    self._settle(batch[0], await child.receive())
+                    batch.popleft()
+            except _Gone as gone:
+                head = batch.popleft()
+                if not head.reply.done():
+                    head.reply.set_exception(WorkerError(str(gone)))
+                return
+            finally:
+                self._waiting.extendleft(reversed(batch))
+
+    async def _take(self) -> deque[_Call[R]]:
+        async with self._wake:
+            await self._wake.wait_for(lambda: bool(self._waiting))
+        share = max(1, min(_BATCH, len(self._waiting) // self._size))
+        return deque(self._waiting.popleft() for _ in range(share))
+
+    def _settle(self, call: _Call[R], frame: bytes) -> None:
+        if call.reply.done():
+            return
+        if frame[:1] == DONE:
+            call.reply.set_result(self._decoder.decode(frame[1:]))
+        else:
+            call.reply.set_exception(WorkerError(frame[1:].decode("utf-8", "replace")))
+
+
+class _Call(Generic[R]):
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self.reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+
+class _Gone(Exception):
+    """The child is no more; says why."""
+
+
+class _Child:
+    """One child process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, timeout_s: float) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._timeout_s = timeout_s
+        self._late = False
+
+    @classmethod
+    async def start(cls, job: Job[R]) -> _Child:
+        """Start a child and wait until it can work: its start is not the first call's time."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cotgen.workers.child",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=1 << 24,
+        )
+        child = cls(process, job.timeout_s)
+        try:
+            await child.send([cloudpickle.dumps(job)])
+            ready = await child._frame()
+        except _Gone as gone:
+            raise WorkerError(f"{gone} while starting; its own message stands above") from None
+        assert ready == READY
+        return child
+
+    async def send(self, payloads: list[bytes]) -> None:
+        """Write requests."""
+        frames = b"".join(map(framed, payloads))
+        try:
+            self._stdin.write(frames)
+            await self._stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise _Gone(await self._why()) from None
+
+    async def receive(self) -> bytes:
+        """The next reply, or _Gone once the deadline has passed."""
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, self._expire)
+        try:
+            return await self._frame()
+        finally:
+            timer.cancel()
+
+    async def kill(self) -> None:
+        """End the process, whatever it does."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+    def _expire(self) -> None:
+        self._late = True
+        self._process.kill()
+
+    async def _frame(self) -> bytes:
+        try:
+            head = await self._stdout.readexactly(LENGTH.size)
+            return await self._stdout.readexactly(LENGTH.unpack(head)[0])
+        except asyncio.IncompleteReadError:
+            raise _Gone(await self._why()) from None
+
+    async def _why(self) -> str:
+        code = await self._process.wait()
+        if self._late:
+            return f"timed out after {self._timeout_s:g} s"
+        return f"the worker process died ({-code if code < 0 else code})"
