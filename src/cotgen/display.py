@@ -13,7 +13,6 @@ import jsonlines
 import msgspec
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -98,7 +97,7 @@ def show_row(folder: Path, dataset: str, number: int) -> None:
         )
         for role, text in _turns(value):
             console.print(Text(f"{column}{role}", style="bold"))
-            console.print(Padding(Text(visible(text), style), (0, 0, 0, 2)))
+            console.print(_indented(text, style), soft_wrap=True)
     for key, value in origin.items():
         shown = ", ".join(value) if isinstance(value, list) else str(value)
         console.print(Text(f"{key:<9} ", "bright_black") + Text(visible(shown)), soft_wrap=True)
@@ -185,11 +184,11 @@ def _turns(value: object) -> Iterator[tuple[str, str]]:
         yield "", str(value)
 
 
-def _problem_parts(group: Group) -> Iterator[Text | Padding]:
+def _problem_parts(group: Group) -> Iterator[Text]:
     problem = group.problem
     facts = [problem.level, problem.split, problem.source, problem.license, *problem.tags]
     yield Text(problem.id, style="bold") + Text("  " + " · ".join(fact for fact in facts if fact))
-    yield Padding(Text(visible(problem.question)), (0, 0, 0, 2))
+    yield _indented(problem.question, "")
     yield Text("gold  ", style="bold") + Text(visible(problem.answer))
     for judged in group.judged:
         yield Text("")
@@ -199,7 +198,7 @@ def _problem_parts(group: Group) -> Iterator[Text | Padding]:
         yield _chain_part(number, chain)
 
 
-def _attempt_parts(judged: Judged) -> Iterator[Text | Padding]:
+def _attempt_parts(judged: Judged) -> Iterator[Text]:
     verdict = judged.verdict
     outcome = verdict.outcome if verdict else None
     head = Text(judged.id, style="bold") + Text(f"  {outcome or 'not judged'}", COLOURS[outcome])
@@ -208,7 +207,7 @@ def _attempt_parts(judged: Judged) -> Iterator[Text | Padding]:
     if verdict and (verdict.reason or verdict.method):
         head.append(f"  ({visible(verdict.reason or verdict.method)})", "bright_black")
     yield head
-    yield Padding(Text(visible(judged.attempt.text.rstrip()), COLOURS[outcome]), (0, 0, 0, 2))
+    yield _indented(judged.attempt.text.rstrip(), COLOURS[outcome])
 
 
 def _chain_part(number: int, chain: Chain) -> Text:
@@ -222,9 +221,14 @@ def _chain_part(number: int, chain: Chain) -> Text:
     return head
 
 
+def _indented(text: str, style: str) -> Text:
+    return Text("  " + visible(text).replace("\n", "\n  "), style)
+
+
 def _show_kind(console: Console, kind: str, component: type[Component]) -> None:
     about = (component.__doc__ or "").strip().split("\n\n")[0]
-    console.print(Text(f"  {kind}", style="bold") + Text("  " + " ".join(about.split())))
+    head = Text(f"  {kind}", style="bold") + Text("  " + " ".join(about.split()))
+    console.print(head, soft_wrap=True)
     for name, field in component.model_fields.items():
         if name == "kind":
             continue

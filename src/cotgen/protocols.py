@@ -38,7 +38,12 @@ class Component(BaseModel):
     """The frozen settings of one kind. Unknown keys are errors; a docstring explains each key."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        populate_by_name=True,
     )
 
     needs: ClassVar[tuple[Section, ...]] = ()

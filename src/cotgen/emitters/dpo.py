@@ -41,7 +41,7 @@ class DpoEmitter(Component):
     """Which correct and wrong attempts are paired."""
     pairs_per_problem: PositiveInt | None = 4
     """Pairs a problem at most; null: all."""
-    prompt: Prompt = Field(default="question", validate_default=True)
+    prompt: Prompt = Field(default="question")
     """The user turn (given `question`); `question` is the bare question."""
     allow_test: bool = False
     """Emit problems of a test split, for trials; never train on them."""

@@ -49,11 +49,11 @@ class SftEmitter(Component):
     """How a chain is written (only from chains; `multiturn` if not given)."""
     per_problem: PositiveInt | None = None
     """Rows a problem at most, by reward if there is one, else in attempt order; null: all."""
-    prompt: Prompt = Field(default="question", validate_default=True)
+    prompt: Prompt = Field(default="question")
     """The first user turn (given `question`); `question` is the bare question."""
-    retry: Prompt = Field(default="retry", validate_default=True)
+    retry: Prompt = Field(default="retry")
     """`multiturn`: the user turn after a wrong attempt."""
-    folded: Prompt = Field(default="folded", validate_default=True)
+    folded: Prompt = Field(default="folded")
     """`folded`: the user turn (given `question` and `attempts`)."""
     allow_test: bool = False
     """Emit problems of a test split, for trials; never train on them."""

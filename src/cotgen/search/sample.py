@@ -34,7 +34,7 @@ class SampleSearch(Component):
     """Where an attempt is cut; a cut attempt is unfinished, neither correct nor wrong."""
     stop: tuple[str, ...] = ()
     """Texts that end an attempt."""
-    prompt: Prompt = Field(default="boxed", validate_default=True)
+    prompt: Prompt = Field(default="boxed")
     """A template's name, or the path of a .j2 file; it is given `question`."""
     system: str = ""
     """A system message; none if empty."""

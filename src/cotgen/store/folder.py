@@ -61,7 +61,10 @@ class RunFolder:
             file.flush()
             # Another process may have changed the manifest while this one waited for the lock.
             self.manifest = self._read_manifest()
-            yield
+            try:
+                yield
+            finally:
+                file.truncate(0)
 
     def claim_table(self, table: str, settings: Settings) -> None:
         """Record what a table is made from, or refuse to mix it with what it was made from."""

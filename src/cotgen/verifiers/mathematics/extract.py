@@ -185,10 +185,11 @@ _HASHES = re.compile(r"^[ \t]*####[ \t]*([^\s#][^\n]*)", re.MULTILINE)
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</answer>", re.IGNORECASE)
 _PHRASE = re.compile(
-    r"\banswer(?:\*\*)?"
-    r"(?:[ \t]+(?:to|for|of|in)[ \t][^\n.:$]{1,60}?)?"
-    r"(?:[ \t]*:(?:\*\*)?|[ \t]+(?:is|are|will be|would be|must be)\b[ \t]*:?|[ \t]*=)[ \t]*(?:\*\*)?",
-    re.IGNORECASE,
+    r"(?:^[ \t>*#_]{0,8}(?:so |therefore,? |thus,? )?(?:the |my |our )?(?:final |correct )?answer"
+    r"(?:[*_]{1,3})?[ \t]*[:=]"
+    r"|\b(?:the|our|my|final|correct) answer(?:[ \t]+(?:to|for|of|in)[ \t][^\n.:$]{1,60}?)?"
+    r"[ \t]+(?:is|are|will be|would be|must be)\b[ \t]*:?)[ \t]*(?:\*\*)?",
+    re.IGNORECASE | re.MULTILINE,
 )
 _PHRASES, _STATEMENT = 20, 5_000
 """The last so many phrases are looked at, each so many characters far: the scan stays linear."""
