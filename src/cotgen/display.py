@@ -19,6 +19,7 @@ from rich.text import Text
 from cotgen.errors import RecipeError
 from cotgen.export import SUFFIXES
 from cotgen.menus import MENUS
+from cotgen.prompts import Prompt
 from cotgen.protocols import Component
 from cotgen.recipe import announced, load_recipe
 from cotgen.records import Chain, Group, Judged, Outcome
@@ -232,7 +233,7 @@ def _show_kind(console: Console, kind: str, component: type[Component]) -> None:
     for name, field in component.model_fields.items():
         if name == "kind":
             continue
-        default = "required" if field.is_required() else f"default {_default(field.default)}"
+        default = "required" if field.is_required() else f"default {_default(field)}"
         line = Text(f"    {field.alias or name}", style="cyan")
         line.append(f"  {default}  ", "bright_black").append(
             " ".join((field.description or "").split())
@@ -240,5 +241,8 @@ def _show_kind(console: Console, kind: str, component: type[Component]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _default(value: object) -> str:
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, Prompt):
+        return value.name
     return "none" if value in (None, "", (), {}) else str(value)

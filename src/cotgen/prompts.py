@@ -34,6 +34,11 @@ class Prompt(BaseModel):
             return value
         return {"name": Path(value).stem, "text": _text_of(value)}
 
+    @classmethod
+    def named(cls, name: str) -> Prompt:
+        """A template that comes with cotgen."""
+        return cls(name=name, text=_text_of(name))
+
     @property
     def digest(self) -> str:
         """Changes if and only if the text does."""

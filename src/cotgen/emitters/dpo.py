@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice, product
 from typing import Annotated, Literal, Self, TypedDict
 
@@ -41,7 +42,7 @@ class DpoEmitter(Component):
     """Which correct and wrong attempts are paired."""
     pairs_per_problem: PositiveInt | None = 4
     """Pairs a problem at most; null: all."""
-    prompt: Prompt = Field(default="question")
+    prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The user turn (given `question`); `question` is the bare question."""
     allow_test: bool = False
     """Emit problems of a test split, for trials; never train on them."""

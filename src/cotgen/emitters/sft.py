@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Literal, Self, TypedDict
 
 from pydantic import Field, PositiveInt, model_validator
@@ -49,11 +50,11 @@ class SftEmitter(Component):
     """How a chain is written (only from chains; `multiturn` if not given)."""
     per_problem: PositiveInt | None = None
     """Rows a problem at most, by reward if there is one, else in attempt order; null: all."""
-    prompt: Prompt = Field(default="question")
+    prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The first user turn (given `question`); `question` is the bare question."""
-    retry: Prompt = Field(default="retry")
+    retry: Prompt = Field(default_factory=partial(Prompt.named, "retry"))
     """`multiturn`: the user turn after a wrong attempt."""
-    folded: Prompt = Field(default="folded")
+    folded: Prompt = Field(default_factory=partial(Prompt.named, "folded"))
     """`folded`: the user turn (given `question` and `attempts`)."""
     allow_test: bool = False
     """Emit problems of a test split, for trials; never train on them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
@@ -34,7 +35,7 @@ class SampleSearch(Component):
     """Where an attempt is cut; a cut attempt is unfinished, neither correct nor wrong."""
     stop: tuple[str, ...] = ()
     """Texts that end an attempt."""
-    prompt: Prompt = Field(default="boxed")
+    prompt: Prompt = Field(default_factory=partial(Prompt.named, "boxed"))
     """A template's name, or the path of a .j2 file; it is given `question`."""
     system: str = ""
     """A system message; none if empty."""

@@ -26,6 +26,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Sum,
     Symbol,
     TooBig,
+    Undefined,
     Unreadable,
 )
 
@@ -146,13 +147,13 @@ class _Calculator:
 
     def inverse(self, form: Form) -> Form:
         if not form.over:
-            raise Unreadable("division by zero")
+            raise Undefined("division by zero")
         return self.reduced(form.under, form.over)
 
     def reduced(self, over: Polynomial, under: Polynomial) -> Form:
         """A single term below is divided out; otherwise the lower leading coefficient is 1."""
         if not under:
-            raise Unreadable("division by zero")
+            raise Undefined("division by zero")
         if not over:
             return _constant(Fraction(0))
         if len(under) == 1:
@@ -204,7 +205,7 @@ class _Calculator:
             return self.whole_power(self.inverse(base), -exponent)
         if exponent == 0:
             if not base.over:
-                raise Unreadable("zero to the power of zero")
+                raise Undefined("zero to the power of zero")
             return _constant(Fraction(1))
         _check_power(base, exponent)
         result, square = _constant(Fraction(1)), base
@@ -294,7 +295,7 @@ class _Calculator:
         if value is None:
             return _opaque("ln", arg)
         if value <= 0:
-            raise Unreadable("the logarithm of a number that is not positive")
+            raise Undefined("the logarithm of a number that is not positive")
         parts = [(key, power) for key, power in _primes(value.numerator)]
         parts += [(key, -power) for key, power in _primes(value.denominator)]
         return self.total(

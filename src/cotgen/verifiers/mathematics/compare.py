@@ -268,7 +268,7 @@ def _assigned(relation: Relation) -> Node | None:
     if set(relation.signs) not in ({"="}, {"in"}):
         return None
     name, *others, last = relation.sides
-    if _is_name(name) and not symbols(name) & symbols(last):
+    if _is_name(name) and (isinstance(name, Function) or not symbols(name) & symbols(last)):
         return last if all(judge(each, last).finding == "equal" for each in others) else None
     if not symbols(relation) and all(
         judge(each, last).finding == "equal" for each in (name, *others)
@@ -472,7 +472,13 @@ def _matrices(one: Node, two: Node) -> Decision | None:
 def _sequences(one: Node, two: Node) -> Decision | None:
     if not (isinstance(one, Sequence) and isinstance(two, Sequence)):
         return _one_sequence(one, two)
-    one, two = _spread(_named_values(one, two)), _spread(_named_values(two, one))
+    if _names(one) and sorted(map(repr, _names(one))) == sorted(map(repr, _names(two))):
+        return _by_name(one, two)
+    if _names(one) and _names(two):
+        return undecided("list", "other names")
+    one, two, named = _spread(_values_of(one)), _spread(_values_of(two)), _names(one) or _names(two)
+    if named and {one.open, two.open} == {"("}:
+        return _tuples(one, two)
     ordered = [node.open in ("(", "[", "]") for node in (one, two)]
     if all(ordered):
         return _tuples(one, two)
@@ -528,7 +534,7 @@ def _plus_minus(one: Node, two: Node) -> Decision | None:
         Sequence("", "", both_signs(node)) if flag else node
         for node, flag in zip((one, two), found, strict=True)
     ]
-    if any(item == node for node in (one, two) for each in lists for item in children(each)):
+    if any(contains(item, PlusMinus) for each in lists for item in children(each)):
         return undecided("list", "a plus-minus sign inside an expression")
     return judge(*lists)
 
@@ -541,18 +547,32 @@ def _signs(node: Node) -> int:
     return own + sum(map(_signs, children(node)))
 
 
-def _named_values(sequence: Sequence, other: Sequence) -> Sequence:
+def _names(sequence: Sequence) -> tuple[Node, ...]:
+    """The names in `x = 2, y = 3`, if every member has one of its own."""
+    relations = [item for item in sequence.items if isinstance(item, Relation)]
+    names = tuple(item.sides[0] for item in relations if _assigned(item) is not None)
+    distinct = len(set(names)) == len(names) == len(sequence.items)
+    return names if distinct and len(names) > 1 else ()
+
+
+def _by_name(one: Sequence, two: Sequence) -> Decision:
+    values = dict(zip(_names(two), _assigned_values(two), strict=True))
+    pairs = zip(_names(one), _assigned_values(one), strict=True)
+    return all_of((judge(value, values[name]) for name, value in pairs), "tuple")
+
+
+def _assigned_values(sequence: Sequence) -> tuple[Node, ...]:
+    return tuple(
+        item if (value := _assigned(item) if isinstance(item, Relation) else None) is None else value
+        for item in sequence.items
+    )
+
+
+def _values_of(sequence: Sequence) -> Sequence:
     """`x = 2, x = 3` are the values 2 and 3; `x = 2, y = 3` the pair (2, 3) in this order."""
-    items = sequence.items
-    if not items or not all(isinstance(item, Relation) and _assigned(item) for item in items):
-        return sequence
-    names = [item.sides[0] for item in items if isinstance(item, Relation)]
-    values = tuple(_assigned(item) or item for item in items if isinstance(item, Relation))
-    if len(set(names)) == 1:
-        return Sequence(sequence.open, sequence.close, values)
-    if any(isinstance(item, Relation) for item in other.items):
-        return sequence
-    return Sequence("(", ")", values)
+    if _names(sequence):
+        return Sequence("(", ")", _assigned_values(sequence))
+    return Sequence(sequence.open, sequence.close, _assigned_values(sequence))
 
 
 def _one_sequence(one: Node, two: Node) -> Decision | None:
@@ -563,6 +583,8 @@ def _one_sequence(one: Node, two: Node) -> Decision | None:
         found = [judge(item, single).finding for item in several.items[:MAX_PAIRS]]
         if len(found) == 1 and several.open == "{":
             return judge(several.items[0], single)
+        if several.open == "" and found and all(each == "equal" for each in found):
+            return equal("list")
         if all(each == "different" for each in found):
             return different("list", "several values instead of one, or one instead of several")
         if several is one and len(several.items) > 1 and "equal" in found and "different" in found:
@@ -666,6 +688,17 @@ def _values(one: Node, two: Node) -> Decision | None:
     return None
 
 
+def _kinds(one: Node, two: Node) -> Decision | None:
+    """A number is no vector and no set of numbers."""
+    for node, other in ((one, two), (two, one)):
+        many = isinstance(node, Matrix) and len(children(node)) > 1
+        if not many and not sets.is_surely_set(node):
+            continue
+        if isinstance(other, SCALARS) and not symbols(other):
+            return different("kind", f"a {_kind(one)} beside a {_kind(two)}")
+    return None
+
+
 _RULES: tuple[Rule, ...] = (
     _choices,
     _clocks,
@@ -681,4 +714,5 @@ _RULES: tuple[Rule, ...] = (
     _degrees,
     _ratios,
     _values,
+    _kinds,
 )

@@ -17,6 +17,10 @@ class TooBig(Unreadable):
     """A limit was reached before the work was begun."""
 
 
+class Undefined(Unreadable):
+    """An expression without a value, such as a division by zero: equal to nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """An exact rational number."""

@@ -32,6 +32,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Union,
     Unreadable,
     Without,
+    contains,
 )
 from cotgen.verifiers.mathematics.tokens import MAX_DIGITS, Token, plain, tokenize
 
@@ -656,6 +657,8 @@ def _with_unit(value: Node, words: list[str]) -> Node:
     unit = " ".join(words)
     if not words:
         return value
+    if not contains(value, (Number, Constant)):
+        raise Unreadable("words after what is no number")
     if len(words) > 6 or _NO_UNIT & frozenset(words) or not _spelled(unit):
         raise Unreadable(f"words that are no unit: {unit[:60]!r}")
     if words in (["degrees"], ["degree"]):

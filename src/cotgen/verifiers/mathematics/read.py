@@ -245,7 +245,7 @@ _UNITS = {"\\$": "dollars", "£": "pounds sterling", "€": "euros"}
 _ABOUT = re.compile(
     r"\A(?:approximately|approx\.?|about|roughly|\\approx|\\sim|~)\s*", re.IGNORECASE
 )
-_NAMED = re.compile(r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){4,80}=\s*")
+_NAMED = re.compile(r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){1,80}=\s*")
 
 
 def _mathematics(cleaned: str, key: str) -> Answer:

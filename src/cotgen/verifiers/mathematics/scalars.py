@@ -24,6 +24,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Root,
     Sum,
     Symbol,
+    Undefined,
     Unreadable,
     children,
     contains,
@@ -59,6 +60,8 @@ def _compare(one: Node, two: Node) -> Decision:
             return equal("exact" if rational else "algebra")
         if algebra.decides(gap):
             return _differ(one, two, "exact" if right.value is not None else "algebra")
+    except Undefined as error:
+        return undecided("exact", str(error))
     except Unreadable as error:
         problem = str(error)
     if numeric.differ(one, two):

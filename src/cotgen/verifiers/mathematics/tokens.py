@@ -41,7 +41,7 @@ _WORD_COMMANDS = {
 _UNIT_WORDS = frozenset(
     "cm mm km ft in mi yd kg mg lb lbs oz hr hrs min sec mph ml sq deg usd".split()
 )
-_SMALL_WORDS = frozenset("and or is no yes not the of to for per if by at on so or all any".split())
+_SMALL_WORDS = frozenset("a an and or is no yes not the of to for per if by at on so or all any".split())
 
 _UNICODE = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
