@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonlines
 import msgspec
-
+from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text

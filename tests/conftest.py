@@ -1,0 +1,45 @@
+"""What tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cotgen.records import Attempt, Group, Judged, Outcome, Problem, Step, Verdict
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real recorded data, which lies beside the project where there is some."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not there")
+    return SHARED
+
+
+@pytest.fixture
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+MakeGroup = Callable[..., Group]
+
+
+@pytest.fixture
+def make_group() -> MakeGroup:
+    """Builds a group from (text, outcome) pairs; attempt ids are p@t/0, p@t/1, …"""
+
+    def make(*attempts: tuple[str, Outcome], teachers: tuple[str, ...] = ()) -> Group:
+        names = teachers or ("t",) * len(attempts)
+        judged = tuple(
+            Judged(f"p@{name}/{number}", Attempt((Step(text),)), name, Verdict(outcome, method="m"))
+            for number, ((text, outcome), name) in enumerate(zip(attempts, names, strict=True))
+        )
+        return Group(Problem("p", "What is 2 + 2?", "4", license="MIT"), judged)
+
+    return make
