@@ -174,8 +174,6 @@ def _single_problems(prompt: str, completion: str) -> list[str]:
     block = _block(prompt)
     if block is None:
         return ["think style: the prompt's tags do not form one block"]
-    if not block["thought"].strip():
-        problems.append("think style: empty thought")
     if not prompt[: block.start()].strip():
         problems.append("prompt: no question before the think block")
     return problems

@@ -48,13 +48,15 @@ FaultKind = Literal[
     "slow",
     "null_content",
     "bad_request",
+    "bad_prompt",
 ]
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A way to fail, and the share of the requests that meet it.
 
-    `bad_request` takes its share of the keys, and those for good: they are poison.
+    `bad_request` takes its share of the keys, and those for good: they are poison. `bad_prompt`
+    takes its share of the prompts, whatever else is asked.
     """
 
     kind: FaultKind
@@ -75,7 +77,7 @@ class FaultScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_per_key: int = 2
 
     def __post_init__(self) -> None:
-        for faults in (self.poison, self.passing):
+        for faults in (self.poison, self.passing, self.bad_prompts):
             if sum(fault.share for fault in faults) > 1 + 1e-9:
                 raise ValueError("the shares of the faults add up to more than 1")
 
@@ -84,12 +86,19 @@ class FaultScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [fault for fault in self.faults if fault.kind == "bad_request"]
 
     @property
-    def passing(self) -> list[Fault]:
-        return [fault for fault in self.faults if fault.kind != "bad_request"]
+    def bad_prompts(self) -> list[Fault]:
+        return [fault for fault in self.faults if fault.kind == "bad_prompt"]
 
-    def choose(self, key: str, arrival: int, suffered: int) -> Fault | None:
+    @property
+    def passing(self) -> list[Fault]:
+        lasting = ("bad_request", "bad_prompt")
+        return [fault for fault in self.faults if fault.kind not in lasting]
+
+    def choose(self, key: str, arrival: int, suffered: int, prompt: str = "") -> Fault | None:
         """The fault of a key's `arrival`-th request (from 0), after `suffered` passing faults."""
-        fault = _pick(self.poison, Random(f"{self.seed}|poison|{key}").random())
+        fault = _pick(self.bad_prompts, Random(f"{self.seed}|prompt|{prompt}").random())
+        if fault is None:
+            fault = _pick(self.poison, Random(f"{self.seed}|poison|{key}").random())
         if fault is None and suffered < self.max_per_key:
             fault = _pick(self.passing, Random(f"{self.seed}|{key}|{arrival}").random())
         return fault
@@ -160,6 +169,10 @@ class Chat(msgspec.Struct, frozen=True):
     def key(self) -> str:
         return _digest(self)
 
+    @property
+    def prompt(self) -> str:
+        return "\n".join(turn.content for turn in self.messages)
+
     def sample(self, index: int) -> str:
         if self.seed is None:
             return f"{_digest(msgspec.structs.replace(self, n=None))}/{index}"
@@ -173,6 +186,10 @@ def _digest(chat: Chat) -> str:
 class Settings(msgspec.Struct, frozen=True):
     latency_ms: float = 5.0
     honour_n: bool = True
+    most_n: int = 0
+    """Requests for more samples are refused with 400; 0: none are."""
+    api_key: str = ""
+    """Requests with another key are refused with 401; '': none are."""
     reasoning_field: str = ""
     model: str = "scripted"
     correct_share: float = 0.55
@@ -217,16 +234,22 @@ class ChatServer:
         arrived = Event("arrived", self.requests, time.monotonic())
         try:
             chat = msgspec.json.decode(await request.read(), type=Chat)
-            problem = _problem_with(chat)
+            problem = self.problem_with(chat)
         except msgspec.DecodeError as error:
             problem = str(error)
+        if refused := self.refused_key(request):
+            self.write(arrived)
+            self.end(arrived, request, "invalid")
+            return _error(401, refused)
         if problem:
             self.write(arrived)
             self.end(arrived, request, "invalid")
             return _error(400, problem)
         arrived = self.arrive(arrived, chat)
-        fault = self.script.choose(arrived.key, arrived.arrival, self.suffered[arrived.key])
-        if fault is not None and fault.kind != "bad_request":
+        fault = self.script.choose(
+            arrived.key, arrived.arrival, self.suffered[arrived.key], chat.prompt
+        )
+        if fault in self.script.passing:
             self.suffered[arrived.key] += 1
         await asyncio.sleep(self.latency_s(arrived, fault))
         if fault is not None and fault.kind != "slow":
@@ -238,6 +261,17 @@ class ChatServer:
         )
         self.end(served, request)
         return _json(self.body(chat, answers))
+
+    def problem_with(self, chat: Chat) -> str:
+        if self.settings.most_n and chat.wanted > self.settings.most_n:
+            return f"n: more than {self.settings.most_n} is not supported"
+        return _problem_with(chat)
+
+    def refused_key(self, request: web.Request) -> str:
+        """As careless as some servers: the key is repeated in full."""
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        wanted = self.settings.api_key
+        return f"Incorrect API key provided: {given}" if wanted and given != wanted else ""
 
     def arrive(self, blank: Event, chat: Chat) -> Event:
         key = chat.key
@@ -287,7 +321,7 @@ class ChatServer:
             case "429" | "500" | "503":
                 retry = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
                 return _error(int(fault.kind), "scripted fault", retry)
-            case "bad_request":
+            case "bad_request" | "bad_prompt":
                 return _error(400, "scripted poison: this prompt is too long")
             case "html":
                 page = "<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -566,6 +600,8 @@ class Options(TypedDict, total=False):
     port: int
     latency_ms: float
     honour_n: bool
+    most_n: int
+    api_key: str
     reasoning_field: str
     model: str
     correct_share: float
@@ -698,6 +734,8 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=defaults.latency_ms)
     parser.add_argument("--honour-n", action="store_true", default=True)
     parser.add_argument("--ignore-n", action="store_false", dest="honour_n")
+    parser.add_argument("--most-n", type=int, default=defaults.most_n)
+    parser.add_argument("--api-key", default=defaults.api_key)
     parser.add_argument("--reasoning-field", metavar="NAME", default="")
     parser.add_argument("--model", default=defaults.model)
     parser.add_argument("--correct-share", type=float, default=defaults.correct_share)

@@ -101,7 +101,6 @@ VIOLATIONS: list[tuple[str, Kind, Columns, str]] = [
         {"prompt": "?\n5\n</think>\n\n", "completion": "<think>\n4"},
         "do not form one block",
     ),
-    ("empty thought", "sft", single(" ", "4"), "empty thought"),
     ("no question", "sft", single("5", "4", ""), "no question"),
     ("string prompt", "dpo", {**DPO, "prompt": "2 + 2?"}, "prompt: not a message list"),
     ("ends with assistant", "dpo", {**DPO, "prompt": [USER, WRONG]}, "not the user's"),

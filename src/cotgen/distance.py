@@ -26,17 +26,18 @@ _SKETCHED_CHARS = 1500
 """Shorter texts compare faster than their sketches are made."""
 
 _UNKNOWN = 2**31 - 1
+"""As a guess: keeps the order, and has the first comparison made at full width."""
 
 
 class Nearest(NamedTuple):
     """The other text at the smallest distance, and that distance."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which a pair has no use for
     distance: int
 
 
 def nearest_of(texts: Sequence[str], others: Sequence[str]) -> list[Nearest]:
-    """For each text the other at the smallest Levenshtein distance (ties: first in order). Exact."""
+    """For each text the other at the least Levenshtein distance (ties: first in order). Exact."""
     if not others:
         raise ValueError("no other texts to find the nearest in")
     places: dict[str, int] = {}
@@ -92,4 +93,4 @@ def _sketch(text: str) -> str:
         grams = grams[:-1] * 0x01000193 + codes[end:]  # polynomial hash, modulo 2**32
     hashes = grams * 0x9E3779B9 >> 12  # Fibonacci hashing: the high bits depend on all of a gram
     kept = hashes[hashes % _RATE == 0] // _RATE  # 15 bits: characters below the surrogates
-    return kept.astype("<u2").tobytes().decode("utf-16-le")
+    return str(kept.astype("<u2").tobytes(), "utf-16-le")

@@ -42,3 +42,7 @@ class TeacherError(CotgenError):
 
 class WorkerError(CotgenError):
     """A worker process ran out of time or died while it held a request."""
+
+
+class NoWorkers(CotgenError):
+    """No worker process can be started: the run cannot go on, and nothing was judged."""

@@ -15,6 +15,11 @@ from pydantic import BaseModel, ConfigDict, model_validator
 _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
     undefined=jinja2.StrictUndefined, keep_trailing_newline=False, trim_blocks=True
 )
+# What a template of the user's can run into; jinja2 passes errors of its expressions on unchanged.
+_FAILURES = (
+    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError,
+    RecursionError, TypeError, ValueError,
+)  # fmt: skip
 
 
 class Prompt(BaseModel):
@@ -45,12 +50,15 @@ class Prompt(BaseModel):
         return blake2b(self.text.encode(), digest_size=8).hexdigest()
 
     def render(self, **variables: object) -> str:
-        """Fill in the template. Raises ValueError if it names a variable that is not given."""
+        """Fill in the template. Raises ValueError if it cannot be (as by an unknown variable)."""
+        template = _compiled(self.text)
         try:
-            return _compiled(self.text).render(**variables)
+            return template.render(**variables)
         except jinja2.UndefinedError as error:
             known = ", ".join(sorted(variables))
             raise ValueError(f"prompt {self.name}: {error} (allowed: {known})") from error
+        except _FAILURES as error:
+            raise ValueError(f"prompt {self.name}: cannot be rendered: {error}") from error
 
 
 def names() -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,8 +50,7 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Any]]:
             raise RecipeError(f"{place}: the file cannot be read on: {error}") from error
 
     with _open(path) as file:
-        # msgspec keeps integers of any length; jsonlines alone would take orjson, which does not.
-        reader = jsonlines.Reader(lines(file), loads=msgspec.json.decode)
+        reader = jsonlines.Reader(lines(file), loads=_decoded)
         while True:
             try:
                 row: Any = reader.read(skip_empty=True)
@@ -60,6 +61,11 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Any]]:
             yield place, row
 
 
+def read_row(line: bytes) -> Any:
+    """One line as `read_rows` reads it."""
+    return jsonlines.Reader([line], loads=_decoded).read()
+
+
 def lookup(row: object, path: str) -> Any:
     """Follow a dotted path (`a.b.0`) through objects and lists; a key with dots is tried first."""
     if isinstance(row, Mapping) and path in row:
@@ -68,9 +74,23 @@ def lookup(row: object, path: str) -> Any:
     value: Any = MISSING
     if isinstance(row, Mapping):
         value = row.get(head, MISSING)
-    elif isinstance(row, Sequence) and not isinstance(row, str) and head.isdigit():
+    elif isinstance(row, Sequence) and not isinstance(row, str) and head.isdecimal():
         value = row[int(head)] if int(head) < len(row) else MISSING
     return value if value is MISSING or not rest else lookup(value, rest)
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _decoded(line: str) -> Any:
+    # msgspec keeps integers of any length; jsonlines alone would take orjson, which does not.
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        # It refuses lone surrogates, which other writers let through and `clean` replaces.
+        if not _SURROGATE.search(line):
+            raise
+        return json.loads(line)
 
 
 def _open(path: Path) -> IO[bytes]:

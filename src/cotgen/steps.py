@@ -9,7 +9,7 @@ from cotgen.records import Completion, Finish, Step
 
 OPEN, CLOSE = "<think>", "</think>"
 _TAG = re.compile(f"{OPEN}|{CLOSE}")
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
+_FENCE_LINE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<rest>.*)", re.MULTILINE)
 
 
 class Parsed(NamedTuple):
@@ -43,12 +43,15 @@ def parse(completion: Completion, separator: str = "\n") -> Parsed:
     thought that was cut off: whatever the server says, such an attempt is unfinished.
     """
     text = inline(completion)
-    found = tags(text)
-    closes = [end for tag, end in found if tag == CLOSE]
-    if not closes:
-        cut_off = any(tag == OPEN for tag, _ in found)
-        return Parsed(split(text, separator), 0, "length" if cut_off else completion.finish)
-    end = closes[-1]
+    if completion.reasoning:
+        end = len(text) - len(completion.text)  # Told apart by the server, whatever tags they hold.
+    else:
+        found = tags(text)
+        closes = [end for tag, end in found if tag == CLOSE]
+        if not closes:
+            cut_off = any(tag == OPEN for tag, _ in found)
+            return Parsed(split(text, separator), 0, "length" if cut_off else completion.finish)
+        end = closes[-1]
     while text.startswith("\n", end):
         end += 1
     thought = split(text[:end], separator)
@@ -59,12 +62,40 @@ def tags(text: str) -> list[tuple[str, int]]:
     """The think tags outside closed code fences, each with the offset of its end."""
     if OPEN not in text and CLOSE not in text:
         return []
-    fenced = [(match.start(), match.end()) for match in _FENCE.finditer(text)]
+    fenced = _closed_fences(text)
     return [
         (match[0], match.end())
         for match in _TAG.finditer(text)
         if not any(start < match.start() < end for start, end in fenced)
     ]
+
+
+def _closed_fences(text: str) -> list[tuple[int, int]]:
+    """Where code fences begin and end, as in CommonMark, but one left open is no fence."""
+    fences: list[tuple[int, int]] = []
+    lines = list(_FENCE_LINE.finditer(text))
+    unclosed: set[str] = set()  # Marks that nothing closes further down: no need to look again.
+    at = 0
+    while at < len(lines):
+        mark, rest = lines[at]["mark"], lines[at]["rest"]
+        opens = mark not in unclosed and not ("`" in mark and "`" in rest)
+        close = _closing_line(lines, at) if opens else None
+        if close is not None:
+            fences.append((lines[at].start(), lines[close].end()))
+            at = close
+        elif opens:
+            unclosed.add(mark)
+        at += 1
+    return fences
+
+
+def _closing_line(lines: list[re.Match[str]], opening: int) -> int | None:
+    mark = lines[opening]["mark"]
+    later = range(opening + 1, len(lines))
+    return next(
+        (at for at in later if lines[at]["mark"].startswith(mark) and not lines[at]["rest"].strip()),
+        None,
+    )
 
 
 def inline(completion: Completion) -> str:

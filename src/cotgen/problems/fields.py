@@ -22,9 +22,13 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "split": ("split",),
     "source": ("source",),
     "license": ("license",),
+    "answer_kind": ("answer_kind",),
+    "tags": ("tags",),
 }
 """Where a field is looked for when the recipe does not say."""
 
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+"""A brace, or an escape to step over: `\\{` opens nothing."""
 _FINAL_LINE = re.compile(r"(?:####|A:)[ \t]*(.+)")
 
 
@@ -48,6 +52,8 @@ class RowMap:
             raise ValueError(f"expected an object, found {type(row).__name__}")
         question, answer = self._required(row, "question"), self._required(row, "answer")
         gold = gold_of(answer, self._gold)
+        if not gold:
+            raise ValueError("the answer holds an empty gold")
         tags = self._value(row, "tags")
         return Problem(
             id=self._text(row, "id") or content_id(question, gold),
@@ -124,10 +130,10 @@ def last_boxed(text: str) -> str | None:
     if start < 0:
         return None
     depth, begin = 0, text.index("{", start)
-    for position in range(begin, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
+    for brace in _BRACE.finditer(text, begin):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if depth == 0:
-            return text[begin + 1 : position].strip()
+            return text[begin + 1 : brace.start()].strip()
     return None
 
 
@@ -137,8 +143,8 @@ def content_id(question: str, gold: str) -> str:
 
 
 def _without_commas(number: str) -> str:
-    plain = number.replace(",", "")
-    return plain if re.fullmatch(r"-?\d+(\.\d+)?", plain) else number
+    grouped = re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", number)
+    return number.replace(",", "") if grouped else number
 
 
 def _tags(value: object) -> tuple[str, ...]:

@@ -53,10 +53,19 @@ class HuggingFaceProblems(Component):
 
     def load(self) -> Iterator[Problem | BadLine]:
         """Stream the split; a row that holds no problem comes as a BadLine."""
+        rows = RowMap(self.fields, self._constants(), self.gold)
+        for number, row in enumerate(self._stream(), start=1):
+            try:
+                yield rows.problem(row)
+            except ValueError as error:
+                yield BadLine(f"{self.path}, {self.hub_split} row {number}", str(error))
+
+    def _stream(self) -> Iterator[object]:
+        """The rows. A file is read while they are taken, so its faults may come late."""
         import datasets  # Takes seconds to import.
 
         try:
-            stream = datasets.load_dataset(
+            yield from datasets.load_dataset(
                 self.path,
                 self.config,
                 data_files=self.data_files,
@@ -66,12 +75,6 @@ class HuggingFaceProblems(Component):
             )
         except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
             raise RecipeError(f"problems.path: {self.path} cannot be loaded: {error}") from error
-        rows = RowMap(self.fields, self._constants(), self.gold)
-        for number, row in enumerate(stream, start=1):
-            try:
-                yield rows.problem(row)
-            except ValueError as error:
-                yield BadLine(f"{self.path}, {self.hub_split} row {number}", str(error))
 
     def _constants(self) -> dict[str, object]:
         named: Split = "unknown"

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 from cotgen.errors import RecipeError, RunLocked, StoreError
+from cotgen.store.lines import UNREADABLE
 
 Settings = dict[str, Any]
 """Resolved settings as plain JSON values."""
@@ -47,7 +48,7 @@ class RunFolder:
         removing it would let two processes lock two files of one name.
         """
         make_folder(self.path)
-        with (self.path / ".lock").open("a+") as file:
+        with _opened(self.path / ".lock") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -107,8 +108,15 @@ class RunFolder:
             return Manifest()
         try:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise StoreError(f"{path}: {error}. Restore it, or choose another --name") from error
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a+")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
 
 
 def make_folder(path: Path) -> None:
@@ -131,6 +139,7 @@ def replace_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
+        draft.unlink(missing_ok=True)  # A full disk needs its place.
         raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
 
 
@@ -139,23 +148,23 @@ def _differences(recorded: Settings, now: Settings) -> Iterator[str]:
     before, after = dict(_flat(recorded)), dict(_flat(now))
     known = set(recorded.get("teachers") or {})
     for key in sorted(before.keys() | after.keys()):
-        section, _, rest = key.partition(".")
-        if section == "teachers" and rest.split(".")[0] not in known:
+        if key[:1] == ("teachers",) and known.isdisjoint(key[1:2]):
             continue
         old, new = before.get(key, _ABSENT), after.get(key, _ABSENT)
         if old != new:
-            yield f"{key}: was {_shown(old)}, is {_shown(new)}"
+            yield f"{'.'.join(key)}: was {_shown(old)}, is {_shown(new)}"
 
 
 _ABSENT = object()
 
 
-def _flat(settings: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+def _flat(settings: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Each value with its path: a teacher's name may hold dots, so paths are not joined."""
     if isinstance(settings, Mapping) and settings:
         for key, value in settings.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from _flat(value, (*path, str(key)))
     else:
-        yield prefix, settings
+        yield path, settings
 
 
 def _shown(value: object) -> str:

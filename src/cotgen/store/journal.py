@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from cotgen.records import Completion, Record
-from cotgen.store.lines import LineFile
+from cotgen.store.lines import UNREADABLE, LineFile
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Journal:
         for offset, line in self._file.scan():
             try:
                 entry = self._decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 # One damaged line must not cost the others.
                 log.error("%s, byte %d: %s; this completion is lost", path, offset, error)
                 continue

@@ -9,10 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from cotgen.errors import StoreError
 
 SYNC_EVERY_S = 1.0
 """A kill loses nothing that was written; a power cut loses at most this many seconds of lines."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding a damaged line raises: msgspec has no error of its own for bytes that are no UTF-8."""
 _BLOCK = 1 << 20
 
 
@@ -56,7 +60,10 @@ class LineFile:
 
     def sync(self) -> None:
         """Wait until everything written is on the disk."""
-        os.fsync(self._fd)
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error.strerror})") from error
         self._synced_at = time.monotonic()
 
     def at(self, offset: int) -> bytes:

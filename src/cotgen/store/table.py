@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from cotgen.errors import StoreError
-from cotgen.store.lines import LineFile
+from cotgen.store.lines import UNREADABLE, LineFile
 
 
 class Identified(Protocol):
@@ -115,9 +115,13 @@ class Table(Generic[L]):
             return
         rewritten = self.path.with_suffix(".jsonl.tmp")
         rewritten.unlink(missing_ok=True)
-        with LineFile(rewritten) as copy:
-            for id in wanted:
-                copy.append(self._file.at(self._offsets[id])[:-1])
+        try:
+            with LineFile(rewritten) as copy:
+                for id in wanted:
+                    copy.append(self._file.at(self._offsets[id])[:-1])
+        except StoreError:
+            rewritten.unlink(missing_ok=True)  # A full disk needs its place.
+            raise
         rewritten.replace(self.path)
         _sync_folder(self.path.parent)
         self._file.close()
@@ -137,7 +141,7 @@ class Table(Generic[L]):
         line = self._file.at(offset)
         try:
             return self._decoder.decode(line)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise StoreError(f"{self.path}, byte {offset}: {error}. {_DAMAGED}") from error
 
     def _index(self) -> None:
@@ -146,7 +150,7 @@ class Table(Generic[L]):
         for number, (offset, line) in enumerate(self._file.scan(), start=1):
             try:
                 head = decode(line)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise StoreError(f"{self.path}, line {number}: {error}. {_DAMAGED}") from error
             self._note(head.id, offset, head.error)
 

@@ -9,16 +9,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
 from pydantic import Field, field_validator
 
 from cotgen.errors import RecipeError, TeacherError
 from cotgen.protocols import Ask, Component, Price, Request
 from cotgen.records import BadLine, Completion, clean
-from cotgen.rows import MISSING, lookup, read_rows
+from cotgen.rows import MISSING, lookup, read_row, read_rows
 
 log = logging.getLogger(__name__)
-_BOM = b"\xef\xbb\xbf"
 
 
 class ReplayTeacher(Component):
@@ -61,7 +59,7 @@ class ReplayTeacher(Component):
                 if offset is None:
                     raise TeacherError(f"{self.path} holds no such question", retryable=False)
                 file.seek(offset)
-                texts = self._texts(msgspec.json.decode(file.readline().lstrip(_BOM)), "")
+                texts = self._texts(read_row(file.readline()), "")
                 first, n = request.sampling.first, request.sampling.n
                 if first + n > len(texts):
                     raise TeacherError(

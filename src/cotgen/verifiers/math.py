@@ -8,12 +8,11 @@ from typing import Literal
 from pydantic import PositiveFloat
 
 from cotgen.protocols import Component
-from cotgen.records import Problem, Verdict
+from cotgen.records import Outcome, Problem, Verdict
 from cotgen.verifiers.mathematics.compare import compare
 from cotgen.verifiers.mathematics.decision import Finding
 from cotgen.verifiers.mathematics.extract import ALL_FORMS, Extraction, Form, extract, extract_gold
 from cotgen.verifiers.mathematics.read import Answer, read
-from cotgen.records import Outcome
 
 
 class MathVerifier(Component):

@@ -1,6 +1,6 @@
 """The child's side of a `Pool`: reads requests, calls one function, writes replies.
 
-Run as `python -m cotgen.workers.child`. Frames are a 4-byte length and msgpack. The function and
+Frames are a 4-byte length and msgpack. The function and
 its limits arrive once, as a cloudpickle made by the parent; replies are plain data, so that a child
 that was taken over by hostile text cannot pass code to its parent.
 """
@@ -57,7 +57,3 @@ def _read(stream: BinaryIO) -> bytes | None:
 def _write(stream: BinaryIO, frame: bytes) -> None:
     stream.write(framed(frame))
     stream.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +14,15 @@ from typing import Generic, Self, TypeVar
 import cloudpickle
 import msgspec
 
-from cotgen.errors import WorkerError
+from cotgen.errors import NoWorkers, WorkerError
 from cotgen.workers.frames import DONE, LENGTH, READY, Job, framed
 
 R = TypeVar("R")
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from cotgen.workers.child import main; main()"
+)
+"""A child imports from where its parent does, so that functions of the user's modules are found."""
 _BATCH = 32
 """Requests written to a child at once: enough to hide the pipe, few enough to share out evenly."""
 
@@ -35,7 +41,7 @@ class Pool(Generic[R]):
         self._waiting: deque[_Call[R]] = deque()
         self._wake = asyncio.Condition()
         self._keepers: list[asyncio.Task[None]] = []
-        self._broken: WorkerError | None = None
+        self._broken: BaseException | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,7 +57,10 @@ class Pool(Generic[R]):
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
     async def call(self, *args: object) -> R:
-        """Call the function. Raises WorkerError if the child is late, dies or raises."""
+        """Call the function.
+
+        Raises WorkerError if the child is late, dies or raises; NoWorkers if none can be started.
+        """
         if self._broken:
             raise self._broken
         call: _Call[R] = _Call(msgspec.msgpack.encode(args))
@@ -63,7 +72,7 @@ class Pool(Generic[R]):
         return await call.reply
 
     async def _keep_child(self) -> None:
-        """Feed one child after another. If none can be started, every call fails."""
+        """Feed one child after another. If that cannot go on, every call fails: none may hang."""
         try:
             while True:
                 child = await _Child.start(self._job)
@@ -71,24 +80,22 @@ class Pool(Generic[R]):
                     await self._feed(child)
                 finally:
                     await child.kill()
-        except (WorkerError, OSError) as error:
-            self._broken = WorkerError(f"no worker process can be started: {error}")
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            self._broken = error
             while self._waiting:
-                self._waiting.popleft().reply.set_exception(self._broken)
+                self._waiting.popleft().fail(error)
 
     async def _feed(self, child: _Child) -> None:
         """Hand out calls until the child is late or dies."""
         while True:
             batch = await self._take()
             try:
-                await child.send([call.payload for call in batch])
+                child.send([call.payload for call in batch])
                 while batch:
                     self._settle(batch[0], await child.receive())
                     batch.popleft()
             except _Gone as gone:
-                head = batch.popleft()
-                if not head.reply.done():
-                    head.reply.set_exception(WorkerError(str(gone)))
+                batch.popleft().fail(WorkerError(str(gone)))
                 return
             finally:
                 self._waiting.extendleft(reversed(batch))
@@ -100,18 +107,27 @@ class Pool(Generic[R]):
         return deque(self._waiting.popleft() for _ in range(share))
 
     def _settle(self, call: _Call[R], frame: bytes) -> None:
-        if call.reply.done():
+        if frame[:1] != DONE:
+            call.fail(WorkerError(frame[1:].decode("utf-8", "replace")))
             return
-        if frame[:1] == DONE:
-            call.reply.set_result(self._decoder.decode(frame[1:]))
+        try:
+            reply = self._decoder.decode(frame[1:])
+        except msgspec.DecodeError as error:
+            call.fail(WorkerError(f"the worker process sent no valid reply: {error}"))
         else:
-            call.reply.set_exception(WorkerError(frame[1:].decode("utf-8", "replace")))
+            if not call.reply.done():
+                call.reply.set_result(reply)
 
 
 class _Call(Generic[R]):
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
         self.reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller, unless it has stopped waiting."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
 
 
 class _Gone(Exception):
@@ -134,29 +150,31 @@ class _Child:
         """Start a child and wait until it can work: its start is not the first call's time."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "cotgen.workers.child",
+            "-c",
+            _START,
+            json.dumps(sys.path),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             limit=1 << 24,
         )
         child = cls(process, job.timeout_s)
         try:
-            await child.send([cloudpickle.dumps(job)])
+            child.send([cloudpickle.dumps(job)])
             ready = await child._frame()
+            assert ready == READY
         except _Gone as gone:
-            raise WorkerError(f"{gone} while starting; its own message stands above") from None
-        assert ready == READY
+            raise NoWorkers(
+                f"no worker process can be started: {gone}; its own message stands above"
+            ) from None
+        except BaseException:
+            await child.kill()
+            raise
         return child
 
-    async def send(self, payloads: list[bytes]) -> None:
-        """Write requests."""
-        frames = b"".join(map(framed, payloads))
-        try:
-            self._stdin.write(frames)
-            await self._stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            raise _Gone(await self._why()) from None
+    def send(self, payloads: list[bytes]) -> None:
+        """Write requests. What the pipe does not take waits in memory: a child that hangs must
+        not hold up its own deadline. A dead child shows when its reply is awaited."""
+        self._stdin.write(b"".join(map(framed, payloads)))
 
     async def receive(self) -> bytes:
         """The next reply, or _Gone once the deadline has passed."""

@@ -96,14 +96,8 @@ class _Calculator:
 
     def form(self, node: Node) -> Form:
         match node:
-            case Number(value):
-                return _constant(_bounded(value))
-            case Symbol(name):
-                return _generator(f"v:{name}")
-            case Constant("oo"):
-                raise Unreadable("infinity is no number")
-            case Constant(name):
-                return _generator(f"c:{name}")
+            case Number() | Symbol() | Constant():
+                return _leaf(node)
             case Sum(terms):
                 return self.total(map(self.form, terms))
             case Product(factors):
@@ -304,6 +298,18 @@ class _Calculator:
 
 
 # --- pieces -----------------------------------------------------------------------------------
+
+
+def _leaf(node: Number | Symbol | Constant) -> Form:
+    match node:
+        case Number(value):
+            return _constant(_bounded(value))
+        case Symbol(name):
+            return _generator(f"v:{name}")
+        case Constant("oo"):
+            raise Unreadable("infinity is no number")
+        case Constant(name):
+            return _generator(f"c:{name}")
 
 
 def _constant(value: Fraction) -> Form:

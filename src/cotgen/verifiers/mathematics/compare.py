@@ -7,6 +7,7 @@ the answer is undecided.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from itertools import product
 
 from cotgen.verifiers.mathematics import algebra, sets
@@ -176,7 +177,7 @@ def _not_a_ratio(one: Clock, two: Clock) -> Decision:
 def _clock_beside(one: Node, two: Node) -> Decision | None:
     for clock, other in ((one, two), (two, one)):
         if isinstance(clock, Clock) and isinstance(other, Ratio) and not clock.half:
-            items = tuple(Number(algebra.Fraction(part)) for part in (clock.hour, clock.minute))
+            items = tuple(Number(Fraction(part)) for part in (clock.hour, clock.minute))
             return _ratios(Ratio(items), other)
         if isinstance(clock, Clock):
             return undecided("time", "a time beside something else")
@@ -318,7 +319,7 @@ def _curves(one: algebra.Form, two: algebra.Form) -> Decision:
 
 def _gap(relation: Relation) -> Node:
     left, right = relation.sides
-    return Sum((left, Product((Number(algebra.Fraction(-1)), right))))
+    return Sum((left, Product((Number(Fraction(-1)), right))))
 
 
 def _inequalities(one: Relation, two: Relation) -> Decision:
@@ -338,7 +339,7 @@ def _inequalities(one: Relation, two: Relation) -> Decision:
     return different("inequality", "another relation between the same sides")
 
 
-# --- quantities -------------------------------------------------------------------------------------
+# --- quantities -----------------------------------------------------------------------------------
 
 
 def _percents(one: Node, two: Node) -> Decision | None:
@@ -387,12 +388,12 @@ def _quantities(one: Node, two: Node) -> Decision | None:
         case (Quantity(value, name), other) | (other, Quantity(value, name)):
             if (
                 not isinstance(other, SCALARS)
-                or isinstance(other, Function)
+                or (isinstance(other, Function)
                 and other.name
                 in (
                     "percent",
                     "degree",
-                )
+                ))
             ):
                 return undecided("unit", f"a quantity beside a {_kind(other)}")
             return _one_unit(value, unit(name), other)
@@ -445,7 +446,7 @@ def _ratios(one: Node, two: Node) -> Decision | None:
     return None
 
 
-# --- structures ---------------------------------------------------------------------------------------
+# --- structures -----------------------------------------------------------------------------------
 
 
 def _matrices(one: Node, two: Node) -> Decision | None:
@@ -501,7 +502,7 @@ def both_signs(node: Node) -> tuple[Node, ...]:
         return (node,)
     match node:
         case PlusMinus(term):
-            return (term, Product((Number(algebra.Fraction(-1)), term)))
+            return (term, Product((Number(Fraction(-1)), term)))
         case Sum(terms):
             index = [contains(term, PlusMinus) for term in terms].index(True)
             rest = terms[:index], terms[index + 1 :]
@@ -563,8 +564,7 @@ def _by_name(one: Sequence, two: Sequence) -> Decision:
 
 def _assigned_values(sequence: Sequence) -> tuple[Node, ...]:
     return tuple(
-        item if (value := _assigned(item) if isinstance(item, Relation) else None) is None else value
-        for item in sequence.items
+        (_assigned(item) if isinstance(item, Relation) else None) or item for item in sequence.items
     )
 
 
@@ -580,6 +580,7 @@ def _one_sequence(one: Node, two: Node) -> Decision | None:
     for several, single in ((one, two), (two, one)):
         if not isinstance(several, Sequence) or not isinstance(single, SCALARS):
             continue
+        of_gold, several = several is one, _spread(_values_of(several))
         found = [judge(item, single).finding for item in several.items[:MAX_PAIRS]]
         if len(found) == 1 and several.open == "{":
             return judge(several.items[0], single)
@@ -587,7 +588,7 @@ def _one_sequence(one: Node, two: Node) -> Decision | None:
             return equal("list")
         if all(each == "different" for each in found):
             return different("list", "several values instead of one, or one instead of several")
-        if several is one and len(several.items) > 1 and "equal" in found and "different" in found:
+        if of_gold and len(several.items) > 1 and "equal" in found and "different" in found:
             return different("list", "not all the values")
         return undecided("list", "several values beside one")
     return None

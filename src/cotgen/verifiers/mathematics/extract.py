@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Form = Literal["box", "hashes", "answer_line", "phrase", "tag"]
-"""`\\boxed{x}` · `#### x` · a line `A: x` · "the answer is x", "Answer: x" · `<answer>x</answer>`."""
+"""`\\boxed{x}`, `#### x`, a line `A: x`, "the answer is x" or "Answer: x", `<answer>x</answer>`."""
 Rule = Form | Literal["bare"]
 
 ALL_FORMS: tuple[Form, ...] = get_args(Form)
@@ -238,7 +238,8 @@ _FINDERS = {
 
 _DISPLAY = {"\\[": "\\]", "$$": "$$"}
 _SENTENCE_END = re.compile(
-    r"\n|[.!?](?=\s|$|\*\*)|,? (?:because|since|so that|so we|as required|which|where|when)\b|, (?:so|as|and we)\b"
+    r"\n|[.!?](?=\s|$|\*\*)|,? (?:because|since|so that|so we|as required|which|where|when)\b"
+    r"|, (?:so|as|and we)\b"
 )
 _ABBREVIATION = re.compile(
     r"\b(?:[ap]\.m|[ap]\. m|ft|in|cm|sq|hrs|min|vs|St|Mr|Mrs|Dr)$", re.IGNORECASE

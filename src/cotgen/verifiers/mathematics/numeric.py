@@ -121,12 +121,8 @@ class _Evaluator:
                 return self.rational(value)
             case Symbol(name) if name in self.point:
                 return self.rational(self.point[name])
-            case Constant("i"):
-                return _Box(self.iv.mpf(0), self.iv.mpf(1))
-            case Constant("pi"):
-                return _Box(+self.iv.pi)
-            case Constant("e"):
-                return _Box(+self.iv.e)
+            case Constant(name):
+                return self.constant(name)
             case Sum(terms):
                 return self.fold(self.add, terms)
             case Product(factors):
@@ -141,6 +137,16 @@ class _Evaluator:
                 return self.function(name, [self.value(arg) for arg in args])
             case _:
                 raise Unreadable("no number")
+
+    def constant(self, name: str) -> _Box:
+        match name:
+            case "i":
+                return _Box(self.iv.mpf(0), self.iv.mpf(1))
+            case "pi":
+                return _Box(+self.iv.pi)
+            case "e":
+                return _Box(+self.iv.e)
+        raise Unreadable("infinity is no number")
 
     def rational(self, value: Fraction) -> _Box:
         if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_MAGNITUDE:
@@ -252,38 +258,16 @@ class _Evaluator:
         return _Box(self.real_function(name, reals))
 
     def real_function(self, name: str, args: list[Interval]) -> Interval:
-        iv, x = self.iv, args[0]
-        match name:
-            case "percent":
-                return x / 100
-            case "degree":
-                return x * iv.pi / 180
-            case "sin":
-                return iv.sin(x)
-            case "cos":
-                return iv.cos(x)
-            case "tan":
-                return iv.sin(x) * self.reciprocal(iv.cos(x))
-            case "cot":
-                return iv.cos(x) * self.reciprocal(iv.sin(x))
-            case "sec":
-                return self.reciprocal(iv.cos(x))
-            case "csc":
-                return self.reciprocal(iv.sin(x))
-            case "sinh":
-                return (iv.exp(x) - iv.exp(-x)) / 2
-            case "cosh":
-                return (iv.exp(x) + iv.exp(-x)) / 2
-            case "tanh":
-                return 1 - 2 / (iv.exp(2 * x) + 1)
-            case "abs" if _excludes_zero(x):
-                return x if x.a > 0 else -x
-            case "ln" | "lg" | "log":
-                return self.logarithm(name, args)
-            case "arctan" | "arcsin" | "arccos":
-                return self.inverse_trigonometric(name, x)
-            case _:
-                raise Unreadable(f"{name} is not evaluated")
+        x = args[0]
+        if name in ("ln", "lg", "log"):
+            return self.logarithm(name, args)
+        if name in ("arctan", "arcsin", "arccos"):
+            return self.inverse_trigonometric(name, x)
+        if name == "abs" and _excludes_zero(x):
+            return x if x.a > 0 else -x
+        if name not in _ELEMENTARY:
+            raise Unreadable(f"{name} is not evaluated")
+        return _ELEMENTARY[name](self, x)
 
     def reciprocal(self, x: Interval) -> Interval:
         return self.inverse(_Box(x)).real
@@ -306,6 +290,21 @@ class _Evaluator:
         ends = [function(self.mp.make_mpf(end._mpi_[0])) for end in (x.a, x.b)]
         slack = self.mp.ldexp(1, 8 - self.mp.prec)
         return self.iv.mpf([min(ends) - slack, max(ends) + slack])
+
+
+_ELEMENTARY: dict[str, Callable[[_Evaluator, Interval], Interval]] = {
+    "percent": lambda _, x: x / 100,
+    "degree": lambda at, x: x * at.iv.pi / 180,
+    "sin": lambda at, x: at.iv.sin(x),
+    "cos": lambda at, x: at.iv.cos(x),
+    "tan": lambda at, x: at.iv.sin(x) * at.reciprocal(at.iv.cos(x)),
+    "cot": lambda at, x: at.iv.cos(x) * at.reciprocal(at.iv.sin(x)),
+    "sec": lambda at, x: at.reciprocal(at.iv.cos(x)),
+    "csc": lambda at, x: at.reciprocal(at.iv.sin(x)),
+    "sinh": lambda at, x: (at.iv.exp(x) - at.iv.exp(-x)) / 2,
+    "cosh": lambda at, x: (at.iv.exp(x) + at.iv.exp(-x)) / 2,
+    "tanh": lambda at, x: 1 - 2 / (at.iv.exp(2 * x) + 1),
+}
 
 
 def _whole(node: Node) -> int | None:

@@ -34,7 +34,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Without,
     contains,
 )
-from cotgen.verifiers.mathematics.tokens import MAX_DIGITS, Token, plain, tokenize
+from cotgen.verifiers.mathematics.tokens import MAX_DIGITS, Token, plain, tokenize, vocabulary
 
 MAX_DEPTH = 40
 MAX_EXPONENT_DIGITS = 6
@@ -91,12 +91,12 @@ _SIGNS = {
     "'": _POSTFIX,
 } | dict.fromkeys(_RELATIONS, _RELATION)
 
-_GREEK = frozenset(
+_GREEK = vocabulary(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi "
-    "rho sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell".split()
+    "rho sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell"
 )
-_UNARY = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp log".split()
+_UNARY = vocabulary(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp log"
 )
 _INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 _UNKNOWN_FUNCTIONS = frozenset("fghFGHPQ")
@@ -110,11 +110,11 @@ _FENCES = {
     "\\lvert": ("\\rvert", "abs"),
 }
 _JOINERS = frozenset(("and", "or"))
-_NO_UNIT = frozenset(
-    "and or not than less more minus plus over squared cubed to between about if when where hundred "
-    "thousand million billion trillion dozen half halves third thirds quarter quarters fourths fifths "
-    "is are equals equal the so but because since for with without at least most tenths hundredths "
-    "thousandths remainder r base mod point negative percent factorial no times pi".split()
+_NO_UNIT = vocabulary(
+    "and or not than less more minus plus over squared cubed to between about if when where "
+    "hundred thousand million billion trillion dozen half halves third thirds quarter quarters "
+    "fourths fifths tenths hundredths thousandths is are equals equal the so but because since for "
+    "with without at least most remainder r base mod point negative percent factorial no times pi"
 )
 _SCALES = {
     "hundred": 100,
@@ -173,7 +173,7 @@ class _Parser:
         items = self.items()
         if self.token.kind != "end":
             raise Unreadable(f"cannot read {self.token.text!r}"[:80])
-        if len(items) == 1 and not isinstance(items[0], PlusMinus):
+        if len(items) == 1:
             return items[0]
         return Sequence("", "", tuple(items))
 
@@ -412,7 +412,7 @@ class _Parser:
             if (opened, closed) not in (("(", ")"), ("[", "]")):
                 raise Unreadable(f"{opened!r} is closed by {closed!r}")
             return items[0]
-        if "]" == opened and closed not in ("[", "]", ")"):
+        if opened == "]" and closed not in ("[", "]", ")"):
             raise Unreadable("brackets that do not match")
         return Sequence(opened, closed, tuple(items))  # type: ignore[arg-type]
 

@@ -113,7 +113,7 @@ def _without_braces(text: str) -> str:
     rest = text[len(head) :].strip()
     if head == "\\displaystyle":
         return rest
-    if not (rest.startswith("{") and rest.endswith("}")) or "{" in rest[1:] and not _spans(rest):
+    if not (rest.startswith("{") and rest.endswith("}") and _spans(rest)):
         return text
     return rest[1:-1].strip()
 
@@ -156,13 +156,17 @@ _CHOICE = re.compile(
     re.DOTALL,
 )
 _LETTERS_OF_OPTIONS = "ABCDEFGHIJ"
-_NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen twenty"
-).split()
-_NOTHING = frozenset(
-    ("no solution", "no solutions", "no real solution", "no real solutions", "none", "empty set")
-    + ("there is no solution", "there are no solutions", "does not exist", "dne", "undefined")
+_NUMBER_WORDS: tuple[str, ...] = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
+    *("eighteen", "nineteen", "twenty"),
+)
+_NO_VALUE = frozenset(("does not exist", "dne", "undefined"))
+_NO_SOLUTION = frozenset(
+    (
+        *("no solution", "no solutions", "no real solution", "no real solutions", "none"),
+        *("empty set", "the empty set", "there is no solution", "there are no solutions"),
+    )
 )
 _ALL = frozenset(("all real numbers", "all reals", "real numbers", "all real x", "all real values"))
 
@@ -192,7 +196,7 @@ def _choice(flat: str) -> Node | None:
     bare = found[3] is not None and not content and found.end(3) == len(flat)
     if letter not in _LETTERS_OF_OPTIONS or (found[3] and content and flat[found.end(3)] == " "):
         return None
-    if content and (found[1] or "A").islower() or (bare and letter in "IJ"):
+    if (content and (found[1] or "A").islower()) or (bare and letter in "IJ"):
         return None
     if not content:
         return Choice(letter, None)
@@ -205,10 +209,10 @@ def _choice(flat: str) -> Node | None:
 
 def _phrase(flat: str) -> Node | None:
     lowered = flat.lower().strip(".!\"' ")
-    if lowered in _NOTHING:
-        return Text(
-            ("undefined",) if lowered in ("does not exist", "dne", "undefined") else ("nothing",)
-        )
+    if lowered in _NO_VALUE:
+        return Text(("undefined",))
+    if lowered in _NO_SOLUTION:
+        return Text(("nothing",))
     if lowered in _ALL:
         return Reals()
     if lowered in _NUMBER_WORDS:
@@ -238,7 +242,7 @@ def words(text: str) -> Text | None:
     return Text(tuple(found))
 
 
-# --- mathematics ------------------------------------------------------------------------------------
+# --- mathematics ----------------------------------------------------------------------------------
 
 _MONEY = re.compile(r"\\\$|[£€]")
 _UNITS = {"\\$": "dollars", "£": "pounds sterling", "€": "euros"}

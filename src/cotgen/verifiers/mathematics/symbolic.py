@@ -5,6 +5,7 @@ Confirms only: a difference that simplifies to zero. Slow, hence last, and only 
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from cotgen.verifiers.mathematics.nodes import (
@@ -30,7 +31,10 @@ Expression = Any
 """A sympy expression: the library carries no types."""
 
 _FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh exp factorial binomial floor abs".split()
+    (
+        *("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "exp"),
+        *("floor", "factorial", "binomial"),
+    )
 )
 _RENAMED = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ceil": "ceiling", "abs": "Abs"}
 
@@ -47,10 +51,7 @@ def equal(one: Node, two: Node) -> bool:
         return False
     if gap.has(sympy.nan, sympy.zoo, sympy.oo):
         return False
-    for simpler in (sympy.expand, sympy.simplify, _expanded):
-        if simpler(gap) == 0:
-            return True
-    return False
+    return any(simpler(gap) == 0 for simpler in (sympy.expand, sympy.simplify, _expanded))
 
 
 def _expanded(expression: Expression) -> Expression:
@@ -64,17 +65,11 @@ def _build(node: Node) -> Expression:
 
     match node:
         case Number(value):
-            if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
-                raise Unreadable("a number too big for sympy")
-            return sympy.Rational(value.numerator, value.denominator)
+            return _rational(value)
         case Symbol(name):
             return sympy.Symbol(name)
-        case Constant("pi"):
-            return sympy.pi
-        case Constant("e"):
-            return sympy.E
-        case Constant("i"):
-            return sympy.I
+        case Constant(name):
+            return {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "oo": sympy.oo}[name]
         case Sum(terms):
             return sympy.Add(*map(_build, terms))
         case Product(factors):
@@ -91,11 +86,19 @@ def _build(node: Node) -> Expression:
             raise Unreadable("no expression")
 
 
+def _rational(value: Fraction) -> Expression:
+    import sympy
+
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise Unreadable("a number too big for sympy")
+    return sympy.Rational(value.numerator, value.denominator)
+
+
 def _power(base: Expression, exponent: Expression) -> Expression:
     """Numbers to the power of numbers are worked out at once, so their size is checked here."""
-    if exponent.is_number and not (exponent.is_Rational and abs(exponent) <= MAX_EXPONENT):
-        if exponent.is_Rational or base.is_Rational:
-            raise Unreadable("a power too big for sympy")
+    small = exponent.is_Rational and abs(exponent) <= MAX_EXPONENT
+    if exponent.is_number and not small and (exponent.is_Rational or base.is_Rational):
+        raise Unreadable("a power too big for sympy")
     return base**exponent
 
 

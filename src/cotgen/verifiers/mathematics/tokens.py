@@ -23,9 +23,14 @@ class Token(NamedTuple):
     spaced: bool = False
 
 
-FUNCTIONS = frozenset(
+def vocabulary(words: str) -> frozenset[str]:
+    """The words of a text, for looking up."""
+    return frozenset(words.split())
+
+
+FUNCTIONS = vocabulary(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log lg exp sqrt abs "
-    "floor ceil gcd lcm binom".split()
+    "floor ceil gcd lcm binom"
 )
 _WORD_COMMANDS = {
     "pi": "pi",
@@ -38,10 +43,8 @@ _WORD_COMMANDS = {
     "acos": "arccos",
     "atan": "arctan",
 } | {name: name for name in FUNCTIONS}
-_UNIT_WORDS = frozenset(
-    "cm mm km ft in mi yd kg mg lb lbs oz hr hrs min sec mph ml sq deg usd".split()
-)
-_SMALL_WORDS = frozenset("a an and or is no yes not the of to for per if by at on so or all any".split())
+_UNIT_WORDS = vocabulary("cm mm km ft in mi yd kg mg lb lbs oz hr hrs min sec mph ml sq deg usd")
+_SMALL_WORDS = vocabulary("a an and or is no yes not the of to for per if by at on so all any")
 
 _UNICODE = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
@@ -113,8 +116,8 @@ _PATTERN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_TEXT_COMMANDS = frozenset(
-    "text mbox textbf textit textrm textnormal mathrm mathbf rm operatorname".split()
+_TEXT_COMMANDS = vocabulary(
+    "text mbox textbf textit textrm textnormal mathrm mathbf rm operatorname"
 )
 _PAIRS = {"<=": "le", ">=": "ge", "!=": "ne", "**": "^", "==": "=", "...": "ldots"}
 _DEPTHS = {
@@ -181,7 +184,7 @@ def _braced(text: str, start: int) -> tuple[str, int]:
     return inner, end + 1
 
 
-_UPRIGHT = frozenset("mathrm mathbf rm operatorname".split())
+_UPRIGHT = vocabulary("mathrm mathbf rm operatorname")
 
 
 def _text(command: str, content: str, spaced: bool) -> Iterator[Token]:
