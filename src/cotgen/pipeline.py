@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from hashlib import blake2b
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -188,9 +189,14 @@ class _Work:
     async def _search(self) -> int:
         teachers = self.recipe.teachers
         owed = {name: sum(1 for _ in self._owed_searches(name)) for name in teachers}
-        if not sum(owed.values()):
-            return 0
-        self.watch.start("search", sum(owed.values()))
+        if sum(owed.values()):
+            self.watch.start("search", sum(owed.values()))
+            await self._search_owed(owed)
+        # Sealed even if nothing was owed: an earlier run may have been killed just before this.
+        self.run.attempts.seal(self._search_order())
+        return sum(owed.values())
+
+    async def _search_owed(self, owed: dict[str, int]) -> None:
         async with AsyncExitStack() as stack:
             verify: Verify | None = None
             if "verifier" in self.recipe.search.needs:
@@ -199,8 +205,6 @@ class _Work:
             self.watch.see(live, self.spent or {})
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
-        self.run.attempts.seal(self._search_order())
-        return sum(owed.values())
 
     async def _search_with(self, live: tuple[Sampler, Verify | None]) -> None:
         """All searches of one teacher. Teachers do not wait for each other."""
@@ -261,9 +265,13 @@ class _Work:
 
     async def _verify(self) -> int:
         owed = sum(len(ids) for _, _, ids in self._owed_verdicts())
-        if not owed:
-            return 0
-        self.watch.start("verify", owed)
+        if owed:
+            self.watch.start("verify", owed)
+            await self._verify_owed()
+        self.run.verdicts.seal(self._verdict_order())
+        return owed
+
+    async def _verify_owed(self) -> None:
         async with verification(self.recipe.verifier) as verify:
 
             async def judge(item: tuple[str, Problem, Attempt]) -> None:
@@ -273,9 +281,12 @@ class _Work:
                 self.watch.advance()
 
             await bounded(self._unjudged(), judge, _VERIFIED_AT_ONCE)
-        searches = self._search_order()
-        self.run.verdicts.seal(id for search in searches for id in self.run.attempt_ids(search))
-        return owed
+
+    def _verdict_order(self) -> Iterator[str]:
+        """The attempts that have verdicts, found without reading the attempts once more."""
+        for search in self._search_order():
+            ids = (attempt_id(search, number) for number in count())
+            yield from takewhile(self.run.verdicts.__contains__, ids)
 
     def _owed_verdicts(self) -> Iterator[tuple[Problem, str, list[str]]]:
         """Searches with attempts that have no verdict, and the ids of these."""
@@ -302,10 +313,13 @@ class _Work:
         if self.recipe.chains is None:
             return 0
         owed = sum(1 for _ in self._owed_chains())
-        if not owed:
-            return 0
-        self.watch.start("chain", owed)
+        if owed:
+            self.watch.start("chain", owed)
+            await self._chain_owed()
+        self.run.chains.seal(self.run.problems.ids())
+        return owed
 
+    async def _chain_owed(self) -> None:
         async def build(item: tuple[Problem, str]) -> None:
             problem, inputs = item
             assert self.recipe.chains is not None
@@ -315,8 +329,6 @@ class _Work:
             self.watch.advance()
 
         await bounded(self._owed_chains(), build, at_once=1)
-        self.run.chains.seal(self.run.problems.ids())
-        return owed
 
     def _owed_chains(self) -> Iterator[tuple[Problem, str]]:
         """Problems without chains, or whose verdicts have changed since; with their digest."""

@@ -82,13 +82,13 @@ def lookup(row: object, path: str) -> Any:
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _decoded(line: str) -> Any:
+def _decoded(line: str | bytes) -> Any:
     # msgspec keeps integers of any length; jsonlines alone would take orjson, which does not.
     try:
         return msgspec.json.decode(line)
     except msgspec.DecodeError:
         # It refuses lone surrogates, which other writers let through and `clean` replaces.
-        if not _SURROGATE.search(line):
+        if isinstance(line, bytes) or not _SURROGATE.search(line):
             raise
         return json.loads(line)
 

@@ -91,11 +91,10 @@ def _closed_fences(text: str) -> list[tuple[int, int]]:
 
 def _closing_line(lines: list[re.Match[str]], opening: int) -> int | None:
     mark = lines[opening]["mark"]
-    later = range(opening + 1, len(lines))
-    return next(
-        (at for at in later if lines[at]["mark"].startswith(mark) and not lines[at]["rest"].strip()),
-        None,
-    )
+    for at in range(opening + 1, len(lines)):
+        if lines[at]["mark"].startswith(mark) and not lines[at]["rest"].strip():
+            return at
+    return None
 
 
 def inline(completion: Completion) -> str:

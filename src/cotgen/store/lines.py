@@ -16,7 +16,7 @@ from cotgen.errors import StoreError
 SYNC_EVERY_S = 1.0
 """A kill loses nothing that was written; a power cut loses at most this many seconds of lines."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What decoding a damaged line raises: msgspec has no error of its own for bytes that are no UTF-8."""
+"""What decoding a damaged line raises: msgspec has no error of its own for broken UTF-8."""
 _BLOCK = 1 << 20
 
 

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+COTGEN = str(Path(sys.executable).parent / "cotgen")
+QUICKSTART = str(Path(__file__).parents[1] / "recipes" / "quickstart.yaml")
+SMALL = ("run", QUICKSTART, "--limit", "6", "--set", "search.n=4")
+
+
+def cotgen(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COTGEN, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run called quickstart."""
+    folder = tmp_path_factory.mktemp("work")
+    made = cotgen(*SMALL, cwd=folder)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def test_run_prints_what_is_in_the_summary(done: Path) -> None:
+    made = cotgen(*SMALL, cwd=done)
+    summary = json.loads((done / "outputs/quickstart/summary.json").read_text(encoding="utf-8"))
+    assert summary["problems"] == 6
+    assert summary["attempts"] == 24
+    assert f"{summary['verdicts']['correct']} correct" in made.stdout
+    assert f"{summary['rows']['sft']}" in made.stdout
+    assert "nothing to do" in made.stderr
+
+
+def test_help_comes_before_anything_heavy_is_imported() -> None:
+    code = "import sys, cotgen.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"pydantic", "sympy", "torch", "datasets", "pyarrow", "openai", "numpy", "rapidfuzz"}
+    assert heavy.isdisjoint(loaded.stdout.split())
+
+
+def test_the_commands_explain_themselves(tmp_path: Path) -> None:
+    said = cotgen("--help", cwd=tmp_path)
+    assert said.returncode == 0
+    for command in ("run", "check", "show", "kinds"):
+        assert command in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "nothing.yaml"), "nothing.yaml: cannot be read"),
+        (("run", QUICKSTART, "--set", "search.m=1"), "search.m: there is no such key"),
+        (("run", QUICKSTART, "--name", "../x"), "name:"),
+        (("show", "nothing"), "is not the folder of a run"),
+        (("kinds", "teacher"), "no family is called 'teacher'"),
+        (("run", QUICKSTART, "--until", "emitt"), "emitt"),
+    ],
+)
+def test_a_mistake_of_the_user_is_said_plainly(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    said = cotgen(*arguments, cwd=tmp_path)
+    assert said.returncode == 2
+    assert message in said.stderr
+    assert "Traceback" not in said.stderr
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_other_settings_are_refused_naming_table_and_key(done: Path) -> None:
+    said = cotgen(*SMALL, "--set", "search.temperature=0.5", cwd=done)
+    assert said.returncode == 2
+    assert "attempts.jsonl was made with other settings" in said.stderr
+    assert "search.temperature: was 1.0, is 0.5" in said.stderr
+
+
+def test_redo_makes_a_stage_again_and_keeps_the_ones_before(tmp_path: Path) -> None:
+    cotgen(*SMALL, cwd=tmp_path)
+    attempts = tmp_path / "outputs/quickstart/attempts.jsonl"
+    before = attempts.stat()
+    made = cotgen(*SMALL, "--set", "chains.max_wrong=1", "--redo", "chain", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert attempts.stat().st_mtime_ns == before.st_mtime_ns
+    summary = json.loads((tmp_path / "outputs/quickstart/summary.json").read_text())
+    assert set(summary["chains_by_wrong"]) == {"0", "1"}
+
+
+def test_a_run_grows_with_its_limit_and_n(tmp_path: Path) -> None:
+    cotgen("run", QUICKSTART, "--limit", "3", "--set", "search.n=2", cwd=tmp_path)
+    grown = cotgen(*SMALL, cwd=tmp_path)
+    assert grown.returncode == 0, grown.stderr
+    once = tmp_path / "once"
+    once.mkdir()
+    cotgen(*SMALL, cwd=once)
+    for file in ("problems.jsonl", "attempts.jsonl", "verdicts.jsonl", "chains.jsonl",
+                 "datasets/sft.jsonl", "datasets/dpo.parquet"):  # fmt: skip
+        grown_bytes = (tmp_path / "outputs/quickstart" / file).read_bytes()
+        assert grown_bytes == (once / "outputs/quickstart" / file).read_bytes(), file
+
+
+def test_until_stops_after_a_stage_and_a_later_run_goes_on(tmp_path: Path) -> None:
+    first = cotgen(*SMALL, "--until", "search", cwd=tmp_path)
+    assert first.returncode == 0
+    assert not (tmp_path / "outputs/quickstart/datasets").exists()
+    assert cotgen(*SMALL, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "outputs/quickstart/datasets/sft.parquet").exists()
+
+
+def test_a_run_goes_on_from_its_own_folder(done: Path) -> None:
+    again = cotgen("run", "outputs/quickstart", cwd=done)
+    assert again.returncode == 0
+    assert again.stderr.count("nothing to do") == 4
+
+
+def test_check_prints_a_recipe_that_runs_and_what_it_costs(tmp_path: Path) -> None:
+    said = cotgen(
+        "check", QUICKSTART, "--limit", "6", "--set", "search.max_tokens=100",
+        "--set", "teachers.paid={kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1', "
+        "price: {input: 1, output: 2}}", cwd=tmp_path,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert "# 6 problems × 2 teachers: 192 completions" in said.stdout
+    assert "# scripted: free" in said.stdout
+    assert "# paid: at most 9,600 tokens of completions" in said.stdout
+    assert "$0.0" in said.stdout
+    resolved = yaml.safe_load(said.stdout)
+    assert "{{ question }}" in resolved["search"]["prompt"]["text"]
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_check_gold_lists_the_golds_that_do_not_verify(tmp_path: Path) -> None:
+    rows = [{"question": "a?", "answer": "4"}, {"question": "b?", "answer": "}{"}]
+    path = tmp_path / "p.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    problems = f"problems={{kind: jsonl, path: {path}}}"
+    said = cotgen("check", QUICKSTART, "--gold", "--set", problems, cwd=tmp_path)
+    assert said.returncode == 1
+    assert "1 of 2 golds verify against themselves" in said.stdout
+    assert "'}{' is unverifiable" in said.stdout
+
+
+def test_show_gives_a_run_a_problem_and_a_row(done: Path) -> None:
+    overview = cotgen("show", "quickstart", cwd=done).stdout
+    assert "generated-0-000000" in overview
+    problem = cotgen("show", "quickstart", "generated-0-000000", cwd=done).stdout
+    for part in ("gold", "generated-0-000000@scripted/3", "correct", "chain 0"):
+        assert part in problem
+    row = cotgen("show", "quickstart", "--dataset", "sft-multiturn", "--row", "1", cwd=done).stdout
+    for part in ("prompt · user", "completion · assistant", "attempts", "CC0-1.0"):
+        assert part in row
+
+
+def test_show_names_what_is_near_to_a_wrong_id(done: Path) -> None:
+    said = cotgen("show", "quickstart", "generated-0-00000", cwd=done)
+    assert said.returncode == 2
+    assert "did you mean generated-0-0000" in said.stderr
+    said = cotgen("show", "quickstart", "--dataset", "sftt", cwd=done)
+    assert "choose dpo, sft, " in said.stderr
+
+
+def test_show_lets_no_control_character_through(tmp_path: Path) -> None:
+    hostile = "\x1b[2J\x1b]0;owned\x07 [red]x[/red] \u202e \\boxed{4}"
+    path = tmp_path / "p.jsonl"
+    row = {"id": "h", "question": "2+2? \x1b[31m", "answer": "4", "attempts": [hostile]}
+    path.write_text(json.dumps(row), encoding="utf-8")
+    made = cotgen(
+        "run", QUICKSTART, "--set", f"problems={{kind: jsonl, path: {path}}}", "--set",
+        f"teachers={{t: {{kind: replay, path: {path}, attempts: attempts}}}}",
+        "--set", "search.n=1", cwd=tmp_path,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    for arguments in (["h"], ["--dataset", "sft"], []):
+        said = cotgen("show", "quickstart", *arguments, cwd=tmp_path)
+        assert said.returncode == 0, said.stderr
+        assert not {"\x1b", "\x07", "\u202e"} & set(said.stdout)
+    assert "[red]x[/red]" in cotgen("show", "quickstart", "h", cwd=tmp_path).stdout
+
+
+def test_a_test_split_is_refused_before_anything_is_sampled(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"question": "Start with 5. Add 2.", "answer": "7"}\n', encoding="utf-8")
+    problems = f"problems={{kind: jsonl, path: {path}, split: test}}"
+    said = cotgen("run", QUICKSTART, "--set", problems, cwd=tmp_path)
+    assert said.returncode == 2
+    assert "is of a test split" in said.stderr
+    assert not (tmp_path / "outputs/quickstart/attempts.jsonl").exists()
+    allowed = [f"datasets.{number}.allow_test=true" for number in range(5)]
+    sets = [part for each in allowed for part in ("--set", each)]
+    assert cotgen("run", QUICKSTART, "--set", problems, *sets, cwd=tmp_path).returncode == 0
+
+
+def test_bad_lines_are_listed_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    good = '{"question": "Start with 5. Add 2.", "answer": "7"}\n'
+    path.write_text(good + '{"question": "no gold"}\n{broken\n', encoding="utf-8")
+    problems = ("--set", f"problems={{kind: jsonl, path: {path}}}")
+    said = cotgen("run", QUICKSTART, *problems, cwd=tmp_path)
+    assert said.returncode == 2
+    assert f"{path}:2: no answer at answer or solution" in said.stderr
+    assert f"{path}:3: " in said.stderr
+    skipped = ("--set", "problems.on_bad_line=skip")
+    made = cotgen("run", QUICKSTART, *problems, *skipped, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "2 bad lines" in made.stdout
+    assert (tmp_path / "outputs/quickstart/bad_lines.jsonl").read_text().count("\n") == 2
+
+
+def test_a_problem_that_changed_or_went_away_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    rows = [{"id": str(n), "question": "Start with 5. Add 2.", "answer": "7"} for n in (1, 2)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    arguments = ("run", QUICKSTART, "--set", f"problems={{kind: jsonl, path: {path}}}")
+    assert cotgen(*arguments, cwd=tmp_path).returncode == 0
+    path.write_text(json.dumps(rows[0]), encoding="utf-8")
+    assert "no longer holds 1 problems" in cotgen(*arguments, cwd=tmp_path).stderr
+    rows[0]["answer"] = "8"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    said = cotgen(*arguments, cwd=tmp_path)
+    assert said.returncode == 2
+    assert "problem 1 is not what it was" in said.stderr
+    assert cotgen(*arguments, "--redo", "load", cwd=tmp_path).returncode == 0
+
+
+def test_fresh_needs_a_terminal(done: Path) -> None:
+    said = cotgen(*SMALL, "--fresh", cwd=done)
+    assert said.returncode == 2
+    assert "needs a terminal" in said.stderr
+    assert (done / "outputs/quickstart/attempts.jsonl").exists()
+
+
+@pytest.mark.parametrize(("typed", "deletes"), [("quickstart", True), ("yes", False)])
+def test_fresh_deletes_only_after_the_name_was_typed(
+    tmp_path: Path, typed: str, deletes: bool
+) -> None:
+    cotgen(*SMALL, cwd=tmp_path)
+    marker = tmp_path / "outputs/quickstart/marker"
+    marker.touch()
+    code, said = _on_a_terminal([COTGEN, *SMALL, "--fresh"], f"{typed}\n", tmp_path)
+    assert "Type the run's name" in said
+    assert marker.exists() != deletes
+    assert code == (0 if deletes else 2)
+
+
+def _on_a_terminal(command: list[str], typed: str, cwd: Path) -> tuple[int, str]:
+    """Run a command on a pseudo-terminal, answering its question."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    said, answered, end = b"", False, time.monotonic() + 60
+    while time.monotonic() < end:
+        if select.select([ours], [], [], 0.2)[0]:
+            try:
+                said += os.read(ours, 65536)
+            except OSError:
+                break
+        if not answered and b"to go on" in said:
+            os.write(ours, typed.encode())
+            answered = True
+        if process.poll() is not None and not select.select([ours], [], [], 0.2)[0]:
+            break
+    os.close(ours)
+    return process.wait(timeout=10), said.decode("utf-8", "replace")
+
+
+def test_a_closed_pipe_is_no_error(done: Path) -> None:
+    command = f"{COTGEN} kinds | head -1"
+    said = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in said.stderr
+
+
+def test_without_a_terminal_progress_is_plain_lines(done: Path) -> None:
+    made = cotgen(*SMALL, "--name", "plain", cwd=done)
+    assert "\x1b" not in made.stderr + made.stdout
+    assert "search 6/6 searches" in made.stderr
