@@ -1,9 +1,8 @@
 import json
 import resource
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from cotgen.store.table import Identified
 STRANGE = (
     "line\u2028sep\u2029 \x85 \r\n nul\0 emoji 😀 ŷ 123456789012345678901234567890 \ufffd \\n \t"
 )
-PAD = "x" * 4000
 
 
 def found(id: str, text: str = "4") -> Searched:
@@ -84,9 +82,7 @@ def test_an_unknown_id_is_found_nowhere(path: Path) -> None:
     table.close()
 
 
-@pytest.mark.parametrize(
-    "torn", [b'{"id":"c","pro', b"{", b'{"id":"c","problem":"p","teacher":"t"}']
-)
+@pytest.mark.parametrize("torn", [b'{"id":"c","pro', b"{", b'{"id":"c","problem":"","teacher":""}'])
 def test_a_torn_tail_is_cut_off_on_opening(path: Path, torn: bytes) -> None:
     whole = written(path, found("a"), found("b")).read_bytes()
     path.write_bytes(whole + torn)
@@ -121,9 +117,9 @@ def test_a_whole_last_line_of_megabytes_is_kept(path: Path) -> None:
     table.close()
 
 
-def test_every_cut_of_a_file_leaves_its_whole_lines(path: Path) -> None:
+def test_a_cut_anywhere_leaves_the_whole_lines(path: Path) -> None:
     whole = written(path, found("a"), failure("b"), found("c", "é\n😀")).read_bytes()
-    for size in range(len(whole) + 1):
+    for size in range(0, len(whole) + 1, 5):
         path.write_bytes(whole[:size])
         table = Table(path, Searched)
         assert len(table) == whole[:size].count(b"\n")
@@ -288,7 +284,7 @@ def test_a_sealed_table_can_grow(path: Path) -> None:
 
 
 @given(order=st.permutations(range(8)), failed=st.sets(st.integers(0, 7)))
-@settings(derandomize=True, max_examples=40, database=None, deadline=None)
+@settings(derandomize=True, max_examples=20, database=None, deadline=None)
 def test_any_order_of_arrival_seals_to_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, order: Sequence[int], failed: set[int]
 ) -> None:
@@ -332,7 +328,7 @@ def test_strange_characters_survive(path: Path) -> None:
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
-@settings(derandomize=True, max_examples=100, database=None, deadline=None)
+@settings(derandomize=True, max_examples=50, database=None, deadline=None)
 def test_any_text_is_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("table") / "attempts.jsonl"
     written(path, found("a", text))
@@ -356,7 +352,7 @@ def test_any_text_is_one_line(tmp_path_factory: pytest.TempPathFactory, text: st
 )
 def test_a_damaged_line_in_the_middle_names_file_and_line(path: Path, damage: bytes) -> None:
     first, last = written(path, found("a"), found("c")).read_bytes().splitlines(keepends=True)
-    path.write_bytes(first + damage + last)
+    path.write_bytes(first + damage + b"\n" + last)
     with pytest.raises(StoreError, match=r"attempts\.jsonl, line 2: .*delete it"):
         Table(path, Searched)
 
@@ -418,37 +414,41 @@ def test_a_disk_that_fills_up_while_sealing_costs_nothing(path: Path) -> None:
     assert ids_in(path) == ["a", "b", "c"]
 
 
-Lines = Sequence[Problem | Searched | Verified | Chained]
+Line = Problem | Searched | Verified | Chained
+Maker = Callable[[str], Line]
 
 _ATTEMPT = Attempt((Step("a\n"), Step("b")), "stop", 1, Origin("t", "m", "boxed", "d", 3))
 _CHAIN = Chain(("p@t/1", "p@t/0"), 1, "p@t/1", 3, (Link("attempt", "w", False, "p@t/1"),))
+_BARE_CHAIN = Chain((), 0, "", -1, ())
 
-BARE: dict[str, Lines] = {
-    "problems": [Problem(f"{PAD}{n}", "q", "a", tags=("t",)) for n in range(3100)],
-    "attempts": [Searched(f"{PAD}{n}", "p", "t", (Attempt((Step(""),)),)) for n in range(3100)],
-    "verdicts": [Verified(f"{PAD}{n}", "unfinished", "", "", "") for n in range(3100)],
-    "chains": [Chained(f"{PAD}{n}", "d", (Chain((), 0, "", -1, ()), _CHAIN)) for n in range(3100)],
+BARE: dict[str, Maker] = {
+    "problems": lambda id: Problem(id, "q", "a", tags=("t",)),
+    "attempts": lambda id: Searched(id, "p", "t", (Attempt((Step(""),)),)),
+    "verdicts": lambda id: Verified(id, "unfinished", "", "", ""),
+    "chains": lambda id: Chained(id, "d", (_BARE_CHAIN, _CHAIN)),
 }
-"""Optional fields are empty, but every list is seen filled once."""
-FULL: dict[str, Problem | Searched | Verified | Chained] = {
+"""Optional texts are empty; every list is filled."""
+EMPTY: dict[str, Maker] = {
+    "problems": lambda id: Problem(id, "q", "a"),
+    "attempts": failure,
+    "chains": lambda id: Chained(id, "d"),
+}
+"""Lists are empty too, as where all searches fail."""
+FULL: dict[str, Line] = {
     "problems": Problem("z", "q", "a", "number", "5", ("u",), "train", "s", "MIT"),
     "attempts": Searched("z", "p", "t", (_ATTEMPT,), "both"),
     "verdicts": Verified("z", "correct", "4", "exact", "why"),
     "chains": Chained("z", "d", (_CHAIN,), "an error"),
 }
-EMPTY: dict[str, Lines] = {
-    "problems": [Problem(f"{PAD}{n}", "q", "a") for n in range(3100)],
-    "attempts": [failure(f"{PAD}{n}") for n in range(3100)],
-    "chains": [Chained(f"{PAD}{n}", "d") for n in range(3100)],
-}
-"""No list is ever filled, as where all searches fail."""
 
 
-def saved(folder: Path, name: str, lines: Lines) -> Path:
+def long_table(folder: Path, name: str, early: Maker, megabytes: int) -> Path:
+    """A table of early lines that ends in a full one."""
     path = folder / f"{name}.jsonl"
-    table: Table[Identified] = Table(path, type(lines[0]))
-    for line in lines:
-        table.append(line)
+    table: Table[Identified] = Table(path, type(FULL[name]))
+    for number in range(megabytes * 10):
+        table.append(early(f"{number}".rjust(100_000)))
+    table.append(FULL[name])
     table.close()
     return path
 
@@ -473,15 +473,11 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("name", BARE)
-def test_datasets_infers_one_schema_for_a_long_table(
-    tmp_path: Path, name: str, streaming: bool
-) -> None:
-    path = saved(tmp_path, name, [*BARE[name], FULL[name]])
-    assert path.stat().st_size > 12_000_000
-    rows = loaded(path, streaming)
-    assert len(rows) == 3101
+def test_datasets_infers_one_schema_for_a_long_table(tmp_path: Path, name: str) -> None:
+    path = long_table(tmp_path, name, BARE[name], megabytes=13)
+    rows = loaded(path, streaming=False)
+    assert len(rows) == 131
     assert rows[-1] == json.loads(path.read_bytes().splitlines()[-1])
 
 
@@ -490,25 +486,25 @@ def test_datasets_infers_one_schema_for_a_long_table(
 def test_datasets_reads_failures_and_empty_lists_before_full_ones(
     tmp_path: Path, name: str
 ) -> None:
-    path = saved(tmp_path, name, [*islice(EMPTY[name], 2000), FULL[name]])
-    assert loaded(path, streaming=False)[-1] == json.loads(path.read_bytes().splitlines()[-1])
+    path = long_table(tmp_path, name, EMPTY[name], megabytes=8)
+    assert loaded(path, streaming=True)[-1] == json.loads(path.read_bytes().splitlines()[-1])
 
 
 @pytest.mark.xfail(
     strict=True,
-    raises=Exception,
-    reason="pyarrow calls a list that is empty for the first 10 MB a list of nulls",
+    raises=TypeError,
+    reason="datasets fixes the schema after 10 MB: a list that was empty so far holds nulls for it",
 )
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("name", EMPTY)
 def test_datasets_reads_lists_that_are_empty_for_megabytes(tmp_path: Path, name: str) -> None:
-    path = saved(tmp_path, name, [*EMPTY[name], FULL[name]])
-    assert len(loaded(path, streaming=True)) == 3101
+    path = long_table(tmp_path, name, EMPTY[name], megabytes=13)
+    assert len(loaded(path, streaming=True)) == 131
 
 
 @pytest.mark.parametrize("name", BARE)
 def test_jsonlines_and_json_read_every_line(tmp_path: Path, name: str) -> None:
-    path = saved(tmp_path, name, [*BARE[name][:3], *EMPTY.get(name, ())[5:8], FULL[name]])
+    path = long_table(tmp_path, name, EMPTY.get(name, BARE[name]), megabytes=1)
     with jsonlines.open(path) as reader:
         rows = list(reader)
     assert rows == [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]]

@@ -67,11 +67,15 @@ class Journal:
         offset = self._offsets.get(search, {}).get(id)
         return None if offset is None else self._decoder.decode(self._file.at(offset)).completion
 
-    def append(self, entry: Entry) -> None:
-        """Put a completion on disk."""
-        offset = self._file.append(self._encoder.encode(entry))
-        self._offsets.setdefault(entry.search, {})[entry.id] = offset
-        self._count(entry)
+    def append(self, *reply: Entry) -> None:
+        """Put the completions of one reply on disk, together.
+
+        Their tokens were counted together: asking for some of them again would count others.
+        """
+        offsets = self._file.append_all([self._encoder.encode(entry) for entry in reply])
+        for entry, offset in zip(reply, offsets, strict=True):
+            self._offsets.setdefault(entry.search, {})[entry.id] = offset
+            self._count(entry)
 
     def forget(self, search: str) -> None:
         """Drop a finished search from the index; its completions stay on disk."""

@@ -46,7 +46,11 @@ class Table(Generic[L]):
         self._offsets: dict[str, int] = {}
         self._failed: set[str] = set()
         self._dead = 0
-        self._index()
+        try:
+            self._index()
+        except StoreError:
+            self._file.close()
+            raise
 
     @property
     def path(self) -> Path:

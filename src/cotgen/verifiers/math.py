@@ -26,6 +26,13 @@ class MathVerifier(Component):
 
     def verify(self, problem: Problem, solution: str) -> Verdict:
         """Judge the answer that `solution` gives to `problem`."""
+        try:
+            return self._judge(problem, solution)
+        except (MemoryError, RecursionError) as error:
+            name = type(error).__name__
+            return Verdict("unverifiable", method="limit", reason=f"too much work: {name}")
+
+    def _judge(self, problem: Problem, solution: str) -> Verdict:
         found = extract(solution, self.forms)
         if isinstance(found, str):
             return Verdict("unverifiable", method="extraction", reason=f"no answer: {found}")

@@ -33,7 +33,7 @@ PRECISIONS = (120, 480, 1_600)
 """Bits. The last two resolve 1e-100 beside 1."""
 MAX_MAGNITUDE = 20_000
 """Bits before or after the point; beyond it exponentials of exponentials lie."""
-_POINTS = ((7, 11, 13, 17, 19, 23), (3, 2, 5, 29, 31, 37), (1, 2, 3, 4, 5, 6))
+_POINTS = ((7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 29, 31, 37, 41, 43), tuple(range(1, 9)))
 """Positive whole numbers: unknowns may mean lengths or counts, where √(x²) is x and cos(2πn) 1."""
 
 

@@ -24,6 +24,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Root,
     Sum,
     Symbol,
+    TooBig,
     Undefined,
     Unreadable,
     children,
@@ -51,7 +52,7 @@ def compare_scalars(one: Node, two: Node) -> Decision:
 
 def _compare(one: Node, two: Node) -> Decision:
     gap: algebra.Form | None = None
-    problem = ""
+    problem, too_big = "", False
     try:
         left, right = algebra.normal(one), algebra.normal(two)
         gap = algebra.difference(left, right)
@@ -64,9 +65,10 @@ def _compare(one: Node, two: Node) -> Decision:
         return undecided("exact", str(error))
     except Unreadable as error:
         problem = str(error)
+        too_big = isinstance(error, TooBig)
     if numeric.differ(one, two):
         return _differ(one, two, "numeric")
-    if symbolic.equal(one, two):
+    if not too_big and symbolic.equal(one, two):
         return equal("symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")
 

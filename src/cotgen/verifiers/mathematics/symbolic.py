@@ -20,12 +20,14 @@ from cotgen.verifiers.mathematics.nodes import (
     Sum,
     Symbol,
     Unreadable,
+    contains,
     size,
 )
 
-MAX_SIZE = 60
+MAX_SIZE = 50
 MAX_BITS = 400
 MAX_EXPONENT = 40
+MAX_SUM_EXPONENT = 6
 
 Expression = Any
 """A sympy expression: the library carries no types."""
@@ -77,7 +79,7 @@ def _build(node: Node) -> Expression:
         case Quotient(over, under):
             return _build(over) / _build(under)
         case Power(base, exponent):
-            return _power(_build(base), _build(exponent))
+            return _power(base, exponent)
         case Root(radicand, index):
             return _root(_build(radicand), index)
         case Function(name, args):
@@ -94,12 +96,16 @@ def _rational(value: Fraction) -> Expression:
     return sympy.Rational(value.numerator, value.denominator)
 
 
-def _power(base: Expression, exponent: Expression) -> Expression:
-    """Numbers to the power of numbers are worked out at once, so their size is checked here."""
-    small = exponent.is_Rational and abs(exponent) <= MAX_EXPONENT
-    if exponent.is_number and not small and (exponent.is_Rational or base.is_Rational):
+def _power(base: Node, exponent: Node) -> Expression:
+    """What sympy works out or expands at once is checked for its size here."""
+    raised, power = _build(base), _build(exponent)
+    limit = MAX_SUM_EXPONENT if contains(base, Sum) else MAX_EXPONENT
+    small = power.is_Rational and abs(power) <= limit
+    if power.is_Rational and not small:
         raise Unreadable("a power too big for sympy")
-    return base**exponent
+    if power.is_number and raised.is_number and contains(exponent, (Power, Function)):
+        raise Unreadable("a tower of powers")
+    return raised**power
 
 
 def _root(radicand: Expression, index: int) -> Expression:

@@ -1,0 +1,66 @@
+"""The project's own rules that no other tool checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cotgen import load_recipe
+from cotgen.menus import MENUS
+from cotgen.protocols import Component
+from cotgen.recipe import Recipe
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_loads_and_is_listed(path: Path) -> None:
+    load_recipe(path)
+    assert f"`{path.name}`" in (ROOT / "recipes/README.md").read_text(encoding="utf-8")
+
+
+def _kinds_in_recipes() -> set[tuple[str, str]]:
+    used: set[tuple[str, str]] = set()
+    for path in RECIPES:
+        recipe: Recipe = load_recipe(path)
+        used.add(("problems", recipe.problems.kind))
+        used.add(("search", recipe.search.kind))
+        used.add(("verifiers", recipe.verifier.kind))
+        used |= {("teachers", teacher.kind) for teacher in recipe.teachers.values()}
+        used |= {("emitters", dataset.kind) for dataset in recipe.datasets}
+        used |= {("chains", recipe.chains.kind)} if recipe.chains else set()
+    return used
+
+
+ALL_KINDS = sorted((family, kind) for family, kinds in MENUS.items() for kind in kinds)
+
+
+@pytest.mark.parametrize(("family", "kind"), ALL_KINDS)
+def test_every_kind_is_in_some_recipe(family: str, kind: str) -> None:
+    assert (family, kind) in _kinds_in_recipes()
+
+
+def test_every_component_file_is_on_its_menu() -> None:
+    listed = {component.__module__ for kinds in MENUS.values() for component in kinds.values()}
+    for family in MENUS:
+        for path in (ROOT / "src/cotgen" / family).glob("*.py"):
+            if "(Component)" in path.read_text(encoding="utf-8"):
+                assert f"cotgen.{family}.{path.stem}" in listed
+
+
+@pytest.mark.parametrize(("family", "kind"), ALL_KINDS)
+def test_every_setting_is_explained(family: str, kind: str) -> None:
+    component: type[Component] = MENUS[family][kind]
+    unexplained = [
+        name
+        for name, field in component.model_fields.items()
+        if name != "kind" and not field.description
+    ]
+    assert unexplained == []
+
+
+def test_the_data_of_others_is_not_in_the_project() -> None:
+    largest = max(path.stat().st_size for path in (ROOT / "tests").rglob("*") if path.is_file())
+    assert largest < 1 << 20

@@ -1,0 +1,90 @@
+"""The README's commands run, and what it shows is what they print."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cotgen import parse_recipe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    return [line.partition(" #")[0].strip() for line in lines if line.strip()]
+
+
+def executed(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the first run has been made as `make demo` makes it."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
+    made = executed([str(BIN / "cotgen"), "run", "recipes/quickstart.yaml"], folder)
+    assert made.returncode == 0, made.stderr
+    (folder / "stdout").write_text(made.stdout, encoding="utf-8")
+    return folder
+
+
+def test_the_demo_runs_what_the_readme_says() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "cotgen run recipes/quickstart.yaml" in makefile
+
+
+def test_the_output_shown_is_what_the_demo_prints(place: Path) -> None:
+    shown = re.search(r"<!-- demo:.*?-->\n```\n(.*?)```", README, re.DOTALL)
+    assert shown
+    printed = (place / "stdout").read_text(encoding="utf-8")
+    assert without_times(shown[1]) == without_times(printed)
+
+
+def without_times(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines() if not line.startswith("seconds")]
+
+
+def test_the_rows_shown_stand_in_the_files(place: Path) -> None:
+    names = re.findall(r"^`(\S+\.jsonl)`: .*?\n\n```json\n(.*?)\n```", README, re.M | re.DOTALL)
+    assert [name for name, _ in names] == [
+        "sft.jsonl", "sft-multiturn.jsonl", "sft-folded.jsonl", "sft-single.jsonl", "dpo.jsonl",
+    ]  # fmt: skip
+    for name, row in names:
+        made = (place / "outputs/quickstart/datasets" / name).read_text(encoding="utf-8")
+        assert json.loads(row) in [json.loads(line) for line in made.splitlines()], name
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_readme_runs(place: Path, command: str) -> None:
+    program, *arguments = command.split()
+    assert program == "cotgen"
+    made = executed([str(BIN / program), *arguments], place)
+    assert made.returncode == 0, made.stderr
+
+
+def test_the_python_of_the_readme_runs(place: Path) -> None:
+    for code in blocks("python"):
+        made = executed([sys.executable, "-c", code], place)
+        assert made.returncode == 0, made.stderr
+
+
+def test_the_recipe_of_the_readme_is_one() -> None:
+    for recipe in blocks("yaml"):
+        parse_recipe(yaml.safe_load(recipe))
