@@ -11,11 +11,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import pytest
 import yaml
@@ -38,15 +38,15 @@ TABLES: dict[Stage, str] = {
 }
 
 
-def write_recipe(folder: Path, url: str, **search: object) -> Path:
+def write_recipe(folder: Path, url: str, problems: int = PROBLEMS) -> Path:
     recipe = {
         "name": "k",
         "seed": SEED,
-        "problems": {"kind": "generated", "limit": PROBLEMS},
+        "problems": {"kind": "generated", "limit": problems},
         "teachers": {
             "t": {"kind": "openai", "model": "m", "base_url": url, "concurrency": AT_ONCE}
         },
-        "search": {"kind": "sample", "n": SAMPLES, "prompt": "solve", **search},
+        "search": {"kind": "sample", "n": SAMPLES, "prompt": "solve"},
         "verifier": {"kind": "math"},
         "chains": {"kind": "revision", "max_wrong": 3},
         "datasets": [
@@ -70,9 +70,6 @@ class Undisturbed:
     recipe: Path
     folder: Path
 
-    def size(self, name: str) -> int:
-        return (self.folder / name).stat().st_size
-
     def copy(self, outputs: Path) -> Path:
         return Path(shutil.copytree(self.folder, outputs / "k"))
 
@@ -88,11 +85,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbe
         yield made
 
 
-def begin(recipe: Path, outputs: Path) -> subprocess.Popen[str]:
+def begin(
+    recipe: Path, outputs: Path, command: tuple[str | Path, ...] = (COTGEN,)
+) -> subprocess.Popen[str]:
     """The command, in a session of its own, so that signals reach it as from a terminal."""
-    command = [COTGEN, "run", recipe, "--outputs", outputs]
+    arguments = [*command, "run", recipe, "--outputs", outputs]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    return subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 def said_at_its_end(process: subprocess.Popen[str], within_s: float = 60) -> str:
@@ -147,15 +146,40 @@ def samples(event: Event) -> set[int]:
     return {event.seed + place for place in range(len(event.samples))}
 
 
-# --- the hammer ----------------------------------------------------------------------------------
-
-
 class Moment(NamedTuple):
-    """When to kill: so many seconds after a file of the run has reached a size."""
+    """So many seconds after a file of a run has reached a size."""
 
     name: str
-    size: int
+    size: int = 1
     delay_s: float = 0.0
+
+
+def reached(moment: Moment, folder: Path, process: subprocess.Popen[str]) -> bool:
+    """Wait for a moment of a process that holds the run; False if it ended before."""
+    while not (_held(folder, process) and _size(folder / moment.name) >= moment.size):
+        if process.poll() is not None:
+            return False
+        time.sleep(0.0001)
+    # Not to wait for anything: this is where the moment lies.
+    time.sleep(moment.delay_s)
+    return process.poll() is None
+
+
+def _held(folder: Path, process: subprocess.Popen[str]) -> bool:
+    try:
+        return (folder / ".lock").read_text().startswith(f"process {process.pid} ")
+    except FileNotFoundError:
+        return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+# --- the hammer ----------------------------------------------------------------------------------
 
 
 class Life(NamedTuple):
@@ -187,7 +211,7 @@ class Hammer:
             yield self._within("chains.jsonl", 1.0, self.random.uniform(0, 0.8))
 
     def _within(self, name: str, share: float, delay_s: float = 0.0) -> Moment:
-        size = int(share * self.undisturbed.size(name))
+        size = int(share * _size(self.undisturbed.folder / name))
         return Moment(name, max(1, size), delay_s)
 
     def kill_at(self, moment: Moment) -> Life | None:
@@ -195,7 +219,7 @@ class Hammer:
         started = time.monotonic()
         process = begin(self.undisturbed.recipe, self.outputs)
         try:
-            if not self._reached(moment, process):
+            if not reached(moment, self.outputs / "k", process):
                 said = said_at_its_end(process)
                 assert process.returncode == 0, said
                 return None
@@ -210,16 +234,6 @@ class Hammer:
         assert process.returncode == -signal.SIGKILL
         return Life(started, killed, bought(self.outputs / "k"))
 
-    def _reached(self, moment: Moment, process: subprocess.Popen[str]) -> bool:
-        folder = self.outputs / "k"
-        while not (_held(folder, process) and _size(folder / moment.name) >= moment.size):
-            if process.poll() is not None:
-                return False
-            time.sleep(0.0001)
-        # Not to wait for anything: this is where the moment lies.
-        time.sleep(moment.delay_s)
-        return process.poll() is None
-
     def stage(self) -> Stage:
         """The stage that the run had reached."""
         folder = self.outputs / "k"
@@ -227,9 +241,7 @@ class Hammer:
         if not manifest.exists() or not json.loads(manifest.read_bytes())["loaded"]:
             return "load"
         for stage, table in TABLES.items():
-            if len(whole_lines(folder / table)) < len(
-                whole_lines(self.undisturbed.folder / table)
-            ):
+            if len(whole_lines(folder / table)) < len(whole_lines(self.undisturbed.folder / table)):
                 return stage
         return "emit"
 
@@ -241,20 +253,6 @@ class Hammer:
             and (folder / table).read_bytes() != (wanted / table).read_bytes()
             for table in TABLES.values()
         )
-
-
-def _held(folder: Path, process: subprocess.Popen[str]) -> bool:
-    try:
-        return (folder / ".lock").read_text().startswith(f"process {process.pid} ")
-    except FileNotFoundError:
-        return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def assert_bought_once(lives: list[Life], events: list[Event]) -> int:
@@ -289,7 +287,7 @@ def assert_bought_once(lives: list[Life], events: list[Event]) -> int:
 
 @pytest.mark.timeout(900)
 def test_kills_at_random_moments_change_no_file_and_buy_nothing_twice(
-    undisturbed: Undisturbed, tmp_path: Path, record_property: pytest.RecordProperty
+    undisturbed: Undisturbed, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     random = Random(SEED)
     stages: Counter[Stage] = Counter()
@@ -305,13 +303,13 @@ def test_kills_at_random_moments_change_no_file_and_buy_nothing_twice(
             lives.append(life)
             stages[hammer.stage()] += 1
             unordered += hammer.is_unordered()
+            if stages.total() == KILLS:
+                break
         started = time.monotonic()
         finish(undisturbed.recipe, hammer.outputs)
         assert_equal(hammer.outputs / "k", undisturbed.folder)
         lives.append(Life(started, 0.0, bought(hammer.outputs / "k")))
-        events = [
-            event for event in undisturbed.server.log() if event.time >= lives[0].started
-        ]
+        events = [event for event in undisturbed.server.log() if event.time >= lives[0].started]
         twice += assert_bought_once(lives, events)
     numbers = (
         f"{stages.total()} kills of {runs} runs: {dict(stages)}; {unordered} before a table was in "
@@ -320,3 +318,140 @@ def test_kills_at_random_moments_change_no_file_and_buy_nothing_twice(
     log.info(numbers)
     record_property("kills", numbers)
     assert set(stages) == set(get_args(Stage)), numbers
+
+
+_DIES_AT_A_WRITE = """
+import os, signal, sys
+
+left = int(sys.argv.pop(1))
+
+def mortal(call):
+    def called(*args, **kwargs):
+        global left
+        left -= 1
+        done = call(*args, **kwargs)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return called
+
+os.write, os.replace = mortal(os.write), mortal(os.replace)
+from cotgen.cli import app
+app()
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_kill_right_after_any_write_changes_no_file(
+    undisturbed: Undisturbed, tmp_path: Path, seed: int
+) -> None:
+    random = Random(seed)
+    kills = 0
+    returned = -signal.SIGKILL
+    while returned:
+        code = (sys.executable, "-c", _DIES_AT_A_WRITE, str(random.randint(1, 250)))
+        process = begin(undisturbed.recipe, tmp_path, code)
+        said = said_at_its_end(process)
+        returned = process.returncode
+        assert returned in (-signal.SIGKILL, 0), said
+        kills += returned != 0
+    assert kills > 3
+    assert_equal(tmp_path / "k", undisturbed.folder)
+
+
+# --- gentler ends --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["journal.jsonl", "verdicts.jsonl", "datasets/sft.jsonl.tmp"])
+def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(
+    undisturbed: Undisturbed, tmp_path: Path, table: str
+) -> None:
+    process = begin(undisturbed.recipe, tmp_path)
+    assert reached(Moment(table), tmp_path / "k", process)
+    os.killpg(process.pid, signal.SIGINT)
+    said = said_at_its_end(process, within_s=10)
+    assert process.returncode == 130, said
+    assert "interrupted; nothing finished is lost" in said
+    before = bought(tmp_path / "k")
+    started = time.monotonic()
+    finish(undisturbed.recipe, tmp_path)
+    assert_equal(tmp_path / "k", undisturbed.folder)
+    asked = [event for event in undisturbed.server.log() if event.time > started]
+    assert not before & {seed for event in asked for seed in samples(event)}
+
+
+def test_a_second_process_is_told_who_works_on_the_run(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    first = begin(undisturbed.recipe, tmp_path)
+    assert reached(Moment("journal.jsonl"), tmp_path / "k", first)
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        second = begin(undisturbed.recipe, tmp_path)
+        said = said_at_its_end(second)
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    assert second.returncode == 3
+    assert f"is being worked on by process {first.pid} on" in said
+    assert "Traceback" not in said
+    said = said_at_its_end(first)
+    assert first.returncode == 0, said
+    assert_equal(tmp_path / "k", undisturbed.folder)
+
+
+# --- damaged files -------------------------------------------------------------------------------
+
+
+def cut(path: Path, random: Random) -> None:
+    """Take random bytes off a file's end: now and then just the newline, now and then all."""
+    size = path.stat().st_size
+    os.truncate(path, size - random.choice([1, random.randint(1, 400), random.randint(1, size)]))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("table", TABLES.values())
+def test_a_table_with_a_torn_tail_heals_without_asking_anyone(
+    undisturbed: Undisturbed, tmp_path: Path, table: str, seed: int
+) -> None:
+    folder = undisturbed.copy(tmp_path)
+    cut(folder / table, Random(seed))
+    events = len(undisturbed.server.log())
+    run(load_recipe(undisturbed.recipe), outputs=tmp_path)
+    assert_equal(folder, undisturbed.folder)
+    assert len(undisturbed.server.log()) == events
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_a_torn_journal_lost_is_bought_again_and_nothing_else(
+    tmp_path: Path, seed: int
+) -> None:
+    # A server that answers singly: what several samples cost together cannot be cut in two.
+    with start_server(tmp_path, latency_ms=0, honour_n=False) as server:
+        recipe = load_recipe(write_recipe(tmp_path, server.url, problems=8))
+        run(recipe, outputs=tmp_path)
+        folder = Path(shutil.copytree(tmp_path / "k", tmp_path / "again" / "k"))
+        whole = bought(folder)
+        cut(folder / "journal.jsonl", Random(seed))
+        os.truncate(folder / "attempts.jsonl", 0)
+        kept = bought(folder)
+        moment = time.monotonic()
+        run(recipe, outputs=tmp_path / "again")
+        assert_equal(folder, tmp_path / "k")
+        events = [event for event in server.log() if event.time > moment]
+    served = Counter(seed for event in events if event.event == "served" for seed in samples(event))
+    assert served == Counter(whole - kept)
+    assert kept < whole
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_tables_that_were_not_yet_in_order_are_ordered_by_the_next_run(
+    undisturbed: Undisturbed, tmp_path: Path, seed: int
+) -> None:
+    folder, random = undisturbed.copy(tmp_path), Random(seed)
+    for table in ("attempts.jsonl", "verdicts.jsonl", "chains.jsonl"):
+        lines = (folder / table).read_bytes().splitlines(keepends=True)
+        (folder / f"{table}.tmp").write_bytes(b"".join(lines)[: random.randint(0, 5000)])
+        random.shuffle(lines)
+        (folder / table).write_bytes(b"".join(lines))
+    run(load_recipe(undisturbed.recipe), outputs=tmp_path)
+    assert_equal(folder, undisturbed.folder)

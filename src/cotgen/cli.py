@@ -172,7 +172,9 @@ def _finish(go: Callable[[], Summary], outputs: Path) -> None:
     summary = go()
     display.show_summary(summary, outputs / summary.name)
     if failed := sum(summary.failed.values()):
-        typer.echo(f"{failed:,} failed; their reasons are in the tables. Run again to retry them.")
+        typer.echo(f"{failed:,} failed; run again to try them again. The commonest reasons:")
+        for reason, times in summary.reasons.items():
+            typer.echo(f"  {times:,} × {display.visible(reason)}")
         raise typer.Exit(FAILED_ITEMS)
 
 

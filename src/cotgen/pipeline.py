@@ -25,6 +25,7 @@ from cotgen.runs import Run, attempt_id
 from cotgen.store import Journal, replace_file
 from cotgen.store.journal import Spent
 from cotgen.summary import Summary
+from cotgen.testsets import test_set_of
 from cotgen.wiring import Sampler, draws, samplers, services, verification
 from cotgen.workers import bounded
 
@@ -148,10 +149,7 @@ class _Work:
     def finish(self) -> Summary:
         """Count what came out."""
         run, summary = self.run, self.summary
-        summary.failed = {
-            "search": run.attempts.failed + self.growth_failed,
-            "chain": run.chains.failed if self.recipe.chains else 0,
-        }
+        numbers.fail(run, summary, self.growth_failed)
         numbers.count(run, summary)
         numbers.spend(run, summary, self._spent())
         numbers.write_summary(run.folder.path, summary)
@@ -413,6 +411,8 @@ class _Loader:
         """Read the source and return how many problems are new."""
         before = len(self._run.problems)
         for item in self._source.load():
+            if isinstance(item, Problem):
+                item = _with_known_split(item)
             if isinstance(item, BadLine):
                 self._complain(item)
             elif item.id not in self.seen:
@@ -434,8 +434,9 @@ class _Loader:
     def _take(self, problem: Problem) -> None:
         if problem.split == "test" and self._refuses_test:
             raise RecipeError(
-                f"datasets.{self._refuses_test[0]}: problem {problem.id} is of a test split, which "
-                "is never training data. Leave it out, or, for a trial, set allow_test: true"
+                f"datasets.{self._refuses_test[0]}: problem {problem.id} is of a test split"
+                f"{_named(test_set_of(problem.question))}, which is never training data. Leave it "
+                "out, or, for a trial, set allow_test: true"
             )
         known = self._run.problems.find(problem.id)
         if known is None:
@@ -466,6 +467,17 @@ class _Loader:
                 f"problems: {len(self._complaints)} bad lines, the first ones:\n{shown}\n"
                 "Mend them, or set problems.on_bad_line: skip"
             )
+
+
+def _with_known_split(problem: Problem) -> Problem:
+    """Questions of public test sets are test data, whatever their source says."""
+    if problem.split != "test" and test_set_of(problem.question):
+        return msgspec.structs.replace(problem, split="test")
+    return problem
+
+
+def _named(test_set: str) -> str:
+    return f" ({test_set})" if test_set else ""
 
 
 async def _judged(problem: Problem, attempt: Attempt, verify: Verify) -> Verdict:

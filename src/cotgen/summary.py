@@ -14,6 +14,9 @@ from cotgen.store import replace_file
 from cotgen.store.journal import Spent
 
 
+_SHOWN_REASONS = 5
+
+
 class Summary(msgspec.Struct):
     """What came out, at every stage.
 
@@ -21,7 +24,8 @@ class Summary(msgspec.Struct):
     over all runs that did work. `set_aside` are wrong attempts that chains and pairs leave out:
     repeated texts, and texts that equal a correct attempt up to white space. `refused` counts rows
     by dataset and reason. `distance` is the mean edit distance, in characters, from a correct
-    attempt to the nearest wrong one, over the chains that have one.
+    attempt to the nearest wrong one, over the chains that have one. `failed` counts by stage what
+    the next run will try again, `reasons` the commonest errors among them.
     """
 
     name: str = ""
@@ -39,6 +43,7 @@ class Summary(msgspec.Struct):
     bad_lines: int = 0
     duplicate_problems: int = 0
     failed: dict[str, int] = {}
+    reasons: dict[str, int] = {}
     tokens: int = 0
     prompt_tokens: int = 0
     cost_usd: float = 0.0
@@ -82,6 +87,16 @@ def count(run: Run, summary: Summary) -> None:
     summary.wrong_in_chains = sum(wrong * chains for wrong, chains in by_wrong.items())
     summary.chains_by_wrong = dict(sorted(by_wrong.items()))
     summary.distance = round(distance / near, 1) if near else 0.0
+
+
+def fail(run: Run, summary: Summary, growth_failed: int) -> None:
+    """Fill in what failed and why. `growth_failed`: searches that have attempts but got no more."""
+    summary.failed = {"search": run.attempts.failed + growth_failed}
+    reasons = Counter(line.error for line in run.attempts.failures())
+    if run.recipe.chains:
+        summary.failed["chain"] = run.chains.failed
+        reasons.update(line.error for line in run.chains.failures())
+    summary.reasons = dict(reasons.most_common(_SHOWN_REASONS))
 
 
 def spend(run: Run, summary: Summary, journaled: dict[str, Spent]) -> None:

@@ -104,12 +104,7 @@ class Sampler:
                 return await self._send(request, search, key)
             except TeacherError as error:
                 if error.fewer and request.sampling.n > 1:
-                    log.info(
-                        "teacher %s refuses several samples a request; asking singly", self.name
-                    )
-                    self._width = 1
-                    request = _part(request, request.sampling.first, 1)
-                    continue
+                    return await self._try_one(request, search, key)
                 failures += 1
                 if not error.retryable or failures > self._teacher.retries:
                     raise
@@ -117,6 +112,15 @@ class Sampler:
                 wait = _wait_s(failures, error.retry_after_s)
                 log.info("teacher %s: %s; again in %.1f s", self.name, error, wait)
                 await asyncio.sleep(wait)
+
+    async def _try_one(self, request: Request, search: str, key: str) -> list[Completion]:
+        """The first sample alone. Only if that can be had was their number what was refused: a
+        prompt that is refused in any case must not make single requests of all the others."""
+        fresh = await self._try(_part(request, request.sampling.first, 1), search, key)
+        if self._width != 1:
+            log.info("teacher %s refuses several samples a request; asking singly", self.name)
+            self._width = 1
+        return fresh
 
     async def _send(self, request: Request, search: str, key: str) -> list[Completion]:
         async with self._places:
@@ -128,9 +132,12 @@ class Sampler:
                 self.flow.in_flight -= 1
             # No await between the reply and the journal: a kill in between could lose it.
             if self._journal:
-                for number, completion in enumerate(fresh, start=request.sampling.first):
-                    entry = Entry(f"{key}/{number}", search, self.name, completion)
-                    self._journal.append(entry)
+                self._journal.append(
+                    *(
+                        Entry(f"{key}/{number}", search, self.name, completion)
+                        for number, completion in enumerate(fresh, start=request.sampling.first)
+                    )
+                )
         if len(fresh) < request.sampling.n and self._width != len(fresh):
             log.info(
                 "teacher %s answers %d of %d samples a request; asking for so many from now on",

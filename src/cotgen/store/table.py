@@ -68,6 +68,10 @@ class Table(Generic[L]):
         """How many ids have a failure line only."""
         return len(self._failed)
 
+    def failures(self) -> Iterator[L]:
+        """The lines of ids that have a failure only."""
+        return (self.get(id) for id in self._offsets if id in self._failed)
+
     def has_finished(self, id: str) -> bool:
         """Whether the id has a line that is not a failure."""
         return id in self._offsets and id not in self._failed

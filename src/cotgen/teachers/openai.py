@@ -71,13 +71,27 @@ class OpenAITeacher(Component):
             yield ask
 
     def _key(self) -> str:
-        key = os.environ.get(self.api_key_env, "")
+        key = self._secret()
+        if not key.isascii() or not key.isprintable():
+            # The HTTP library would quote it in its complaint.
+            raise RecipeError(
+                f"teachers: {self.model}: the environment variable {self.api_key_env} holds "
+                "characters that no key has"
+            )
         if not key and self.base_url is None:
             raise RecipeError(
                 f"teachers: {self.model}: the environment variable {self.api_key_env} is not set "
                 "(name another with api_key_env, or give the base_url of a server without keys)"
             )
         return key or "none"
+
+    def _secret(self) -> str:
+        return os.environ.get(self.api_key_env, "").strip()
+
+    def _said(self, error: openai.APIStatusError) -> str:
+        """The server's message, without the key: some servers repeat it."""
+        said, secret = str(error.message).replace("\n", " "), self._secret()
+        return (said.replace(secret, "[key]") if secret else said)[:300]
 
     async def _ask(self, client: openai.AsyncOpenAI, request: Request) -> list[Completion]:
         import openai
@@ -113,7 +127,7 @@ class OpenAITeacher(Component):
         return body
 
     def _from_status(self, error: openai.APIStatusError, n: int) -> TeacherError | RecipeError:
-        status, said = error.status_code, _said(error)
+        status, said = error.status_code, self._said(error)
         if status in (401, 403):
             return RecipeError(
                 f"teachers: {self.model}: the server refused the key in {self.api_key_env} "
@@ -171,8 +185,10 @@ def _completions(body: bytes, n: int) -> list[Completion]:
     if not choices:
         raise TeacherError("the reply holds no choices", retryable=True)
     texts = [_texts(choice.message) for choice in choices]
-    if not all(text or reasoning for text, reasoning in texts):
-        raise TeacherError("the reply holds a choice without a text", retryable=True)
+    for choice, (text, reasoning) in zip(choices, texts, strict=True):
+        # One that was cut off may be empty: hidden reasoning can use up all of max_tokens.
+        if not text and not reasoning and _finish(choice.finish_reason) == "stop":
+            raise TeacherError("the reply holds a choice without a text", retryable=True)
     usage = reply.usage or _Usage()
     tokens = shares(usage.completion_tokens, [len(text) + len(why) for text, why in texts])
     return [
@@ -223,7 +239,3 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:300]
-
-
-def _said(error: openai.APIStatusError) -> str:
-    return str(error.message).replace("\n", " ")[:300]

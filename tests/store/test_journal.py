@@ -1,0 +1,164 @@
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cotgen.records import Completion
+from cotgen.store import Journal
+from cotgen.store.journal import Entry, Spent
+
+HELLO = Completion("Hello\u2028\0😀", "length", "a thought", tokens=7, prompt_tokens=3)
+
+
+def entry(search: str, id: str, completion: Completion = HELLO, teacher: str = "qwen") -> Entry:
+    return Entry(id, search, teacher, completion)
+
+
+def opened(path: Path, owed: tuple[str, ...] = ()) -> Journal:
+    return Journal(path, owed.__contains__)
+
+
+def written(path: Path, *entries: Entry) -> Path:
+    journal = opened(path)
+    for each in entries:
+        journal.append(each)
+    journal.close()
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+def test_a_completion_is_found_by_search_and_id(path: Path) -> None:
+    other = Completion("other")
+    written(path, entry("p@a", "k/0"), entry("p@a", "k/1", other), entry("p@b", "k/0", other))
+    journal = opened(path, ("p@a", "p@b"))
+    assert journal.find("p@a", "k/0") == HELLO
+    assert journal.find("p@a", "k/1") == other
+    assert journal.find("p@b", "k/0") == other
+    journal.close()
+
+
+def test_what_was_never_paid_is_not_found(path: Path) -> None:
+    journal = opened(written(path, entry("p@a", "k/0")), ("p@a", "p@b"))
+    assert journal.find("p@a", "k/1") is None
+    assert journal.find("p@b", "k/0") is None
+    journal.close()
+
+
+def test_a_completion_is_found_as_soon_as_it_is_appended(path: Path) -> None:
+    journal = opened(path)
+    journal.append(entry("p@a", "k/0"))
+    assert journal.find("p@a", "k/0") == HELLO
+    journal.close()
+
+
+def test_searches_that_are_not_owed_are_not_indexed(path: Path) -> None:
+    journal = opened(written(path, entry("p@a", "k/0"), entry("p@b", "k/0")), ("p@b",))
+    assert journal.find("p@a", "k/0") is None
+    assert journal.find("p@b", "k/0") == HELLO
+    journal.close()
+
+
+def test_a_forgotten_search_stays_on_disk(path: Path) -> None:
+    journal = opened(written(path, entry("p@a", "k/0")), ("p@a",))
+    before = path.read_bytes()
+    journal.forget("p@a")
+    journal.forget("p@never-seen")
+    assert journal.find("p@a", "k/0") is None
+    journal.close()
+    assert path.read_bytes() == before
+    again = opened(path, ("p@a",))
+    assert again.find("p@a", "k/0") == HELLO
+    again.close()
+
+
+def test_the_last_entry_of_an_id_counts(path: Path) -> None:
+    later = Completion("later")
+    journal = opened(written(path, entry("p@a", "k/0"), entry("p@a", "k/0", later)), ("p@a",))
+    assert journal.find("p@a", "k/0") == later
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "damage", [b'{"id":"k/1","sea', b"", b"null", b'{"id":"k/1"}', b"\0\0", b'{"id":"\xff"}', b"[]"]
+)
+def test_a_damaged_line_costs_itself_alone(
+    path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(path, entry("p@a", "k/0"), entry("p@a", "k/2"))
+    first, last = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + damage + b"\n" + last)
+    with caplog.at_level(logging.ERROR, "cotgen"):
+        journal = opened(path, ("p@a",))
+    assert journal.find("p@a", "k/0") == journal.find("p@a", "k/2") == HELLO
+    assert journal.spent["qwen"].completions == 2
+    assert f"journal.jsonl, byte {len(first)}: " in caplog.text
+    journal.close()
+    assert path.read_bytes() == first + damage + b"\n" + last
+
+
+def test_an_entry_whose_text_is_no_utf8_costs_itself_alone(path: Path) -> None:
+    written(path, entry("p@a", "k/0", Completion("broken")), entry("p@a", "k/1"))
+    path.write_bytes(path.read_bytes().replace(b"broken", b"brok\xff\xfe"))
+    journal = opened(path, ("p@a",))
+    assert journal.find("p@a", "k/0") is None
+    assert journal.find("p@a", "k/1") == HELLO
+    journal.close()
+
+
+def test_a_torn_tail_is_cut_off(path: Path) -> None:
+    whole = written(path, entry("p@a", "k/0")).read_bytes()
+    path.write_bytes(whole + whole[:-1])
+    journal = opened(path, ("p@a",))
+    assert path.read_bytes() == whole
+    journal.append(entry("p@a", "k/1"))
+    assert journal.find("p@a", "k/1") == HELLO
+    journal.close()
+
+
+def test_spent_counts_everything_that_was_ever_paid(path: Path) -> None:
+    written(
+        path,
+        entry("p@qwen", "k/0"),
+        entry("p@qwen", "k/0"),
+        entry("q@qwen", "k/0", Completion("", tokens=1, prompt_tokens=10)),
+        entry("p@phi", "k/0", Completion("", tokens=5), teacher="phi"),
+    )
+    journal = opened(path, ("p@qwen",))
+    assert journal.spent == {"qwen": Spent(3, 16, 15), "phi": Spent(1, 0, 5)}
+    journal.append(entry("r@phi", "k/0", teacher="phi"))
+    assert journal.spent["phi"] == Spent(2, 3, 12)
+    journal.forget("r@phi")
+    assert journal.spent["phi"] == Spent(2, 3, 12)
+    journal.close()
+
+
+def test_a_killed_writer_loses_nothing_that_was_appended(path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from cotgen.records import Completion\n"
+        "from cotgen.store.journal import Entry, Journal\n"
+        "journal = Journal(Path(sys.argv[1]), lambda search: True)\n"
+        "for number in range(10**9):\n"
+        "    journal.append(Entry(f'k/{number}', 'p@a', 'qwen', Completion('x' * 500)))\n"
+        "    print(number, flush=True)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        for _ in range(200):
+            writer.stdout.readline()
+        os.kill(writer.pid, signal.SIGKILL)
+        told = 199 + len(writer.stdout.read().split("\n")[:-1])
+    journal = opened(path, ("p@a",))
+    assert journal.spent["qwen"].completions > told
+    assert journal.find("p@a", f"k/{told}") == Completion("x" * 500)
+    journal.close()

@@ -1,0 +1,263 @@
+"""The math verifier: its cases, real attempts, and texts that mean harm."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cotgen.records import Problem, Verdict
+from cotgen.verifiers import MathVerifier
+
+CASES = [
+    json.loads(line)
+    for line in Path(__file__).with_name("cases.jsonl").read_text("utf-8").splitlines()
+]
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def verify(gold: str, solution: str) -> Verdict:
+    return MathVerifier().verify(Problem(id="p", question="", answer=gold), solution)
+
+
+def boxed(gold: str, answer: str) -> str:
+    return verify(gold, f"\\boxed{{{answer}}}").outcome
+
+
+def lines(path: str) -> list[dict[str, object]]:
+    file = DATA / path
+    if not file.exists():
+        pytest.skip(f"no {path} on this machine")
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["why"][:50])
+def test_case_is_judged_as_written(case: dict[str, str]) -> None:
+    verdict = verify(case["gold"], case["solution"])
+    assert verdict.outcome == case["outcome"], (case["why"], verdict)
+    assert verdict.method
+    assert verdict.reason or verdict.outcome == "correct"
+
+
+def test_there_are_enough_cases_of_each_outcome() -> None:
+    assert all(count >= 50 for count in Counter(case["outcome"] for case in CASES).values())
+    assert len(CASES) >= 250
+
+
+def test_only_the_chosen_forms_count() -> None:
+    problem = Problem(id="p", question="", answer="5")
+    only_boxes = MathVerifier(forms=("box",))
+    assert only_boxes.verify(problem, "#### 5").outcome == "unverifiable"
+    assert only_boxes.verify(problem, "\\boxed{5}").outcome == "correct"
+
+
+def gsm8k() -> Iterator[tuple[str, str, bool]]:
+    for row in lines("gsm8k/example_model_solutions.jsonl"):
+        for attempt in row.values():
+            if isinstance(attempt, dict):
+                yield str(row["ground_truth"]), attempt["solution"], attempt["is_correct"]
+
+
+def test_gsm8k_attempts_are_judged_as_recorded() -> None:
+    attempts = list(gsm8k())
+    verdicts = [verify(gold, solution) for gold, solution, _ in attempts]
+    wrong = [
+        (attempt, verdict)
+        for attempt, verdict in zip(attempts, verdicts, strict=True)
+        if (verdict.outcome == "correct") != attempt[2]
+    ]
+    assert (len(attempts), wrong) == (5276, [])
+    assert sum(verdict.reason.startswith("no answer") for verdict in verdicts) == 11
+
+
+def test_math_golds_are_correct_against_themselves_and_their_solutions() -> None:
+    for row in lines("math/test500.jsonl"):
+        gold, solution = str(row["answer"]), str(row["solution"])
+        assert boxed(gold, gold) == "correct", gold
+        assert verify(gold, solution).outcome == "correct", gold
+
+
+def bare(gold: str) -> str:
+    """A gold without what may be left out: all that the equal golds of MATH-500 differ in."""
+    plain = gold.removeprefix("x=").removesuffix("^\\circ")
+    return plain.replace("\\frac14", "\\frac{1}{4}").replace(" ", "")
+
+
+def test_golds_of_other_problems_are_only_correct_where_equal() -> None:
+    golds = [str(row["answer"]) for row in lines("math/test500.jsonl")]
+    draw = Random(1)
+    for _ in range(5_000):
+        one, two = draw.sample(golds, 2)
+        if one != two and boxed(one, two) == "correct":
+            assert bare(one) == bare(two)
+
+
+def test_math_attempts_differ_from_the_recorded_verdicts_only_where_those_are_wrong() -> None:
+    """The recorded grader refuses a damaged `4:30p..` and the comma of `10{,}000`."""
+    differing: Counter[str] = Counter()
+    for row in lines("math/math_cot_100.jsonl"):
+        codes, scores = row["code"], row["score"]
+        assert isinstance(codes, list)
+        assert isinstance(scores, list)
+        for solution, score in zip(codes, scores, strict=True):
+            if (verify(str(row["gt"]), solution).outcome == "correct") != score:
+                differing[str(row["gt"])] += 1
+    assert differing == {"4:30p..": 8, "10{,}000": 1}
+
+
+HOSTILE = (
+    "9^{9^{9^9}}",
+    "(10^9)!",
+    "5!!!!!!!",
+    "\\binom{10^9}{5\\cdot10^8}",
+    "(x+1)^{1000000}",
+    "(a+b+c+d+f+g)^{30}",
+    "e^{e^{e^{e^{e}}}}",
+    "\\sin(10^{100000})",
+    "(" * 10_000 + "1" + ")" * 10_000,
+    "\\sqrt{" * 10_000 + "2" + "}" * 10_000,
+    "\\frac{" * 5_000 + "1" + "}{2}" * 5_000,
+    "{" * 100_000,
+    "$ " * 20_000,
+    "1" * 100_000,
+    "-" * 100_000 + "5",
+    "+".join(["x"] * 20_001),
+    ",".join(map(str, range(2_000))),
+    "1/" * 3_000 + "1",
+    "\\pm" * 300 + "1",
+    "x'" + "'" * 9_999,
+    "\\text{" * 1_000 + "a" + "}" * 1_000,
+    "\ud800\udfff",
+    "\x00" * 1_000,
+    "1e999999999",
+    "__import__('os').system('true')",
+    "+".join(f"\\sqrt{{{number}}}" for number in range(2, 200)),
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:20].encode("unicode_escape"))
+@pytest.mark.parametrize("other", ["5", "\\sqrt{2}", "x+1", "\\sin x", "(1,2)", "1,2,3", "east"])
+def test_hostile_text_ends_soon_and_is_never_correct(text: str, other: str) -> None:
+    started = time.perf_counter()
+    assert boxed(other, text) != "correct"
+    assert boxed(text, other) != "correct"
+    assert boxed(text, text) in ("correct", "unverifiable")
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    "piece", ["\\boxed{", "the answer is ", "answer: ", "<answer>", "<think>", "#### 5\n", "A: 5\n"]
+)
+def test_a_text_of_five_megabytes_ends_soon(piece: str) -> None:
+    started = time.perf_counter()
+    verify("6", piece * (5_000_000 // len(piece)))
+    assert time.perf_counter() - started < 3
+
+
+def test_equal_texts_are_equal_however_long() -> None:
+    assert boxed("7" * 50_000, "7" * 50_000) == "correct"
+    assert boxed("7" * 50_000, "7" * 49_999 + "8") == "incorrect"
+    members = [str(number) for number in range(2_000)]
+    assert boxed(",".join(members), ", ".join(reversed(members))) == "correct"
+
+
+def test_sympy_stays_unloaded_for_numbers() -> None:
+    """Importing sympy costs more than judging a thousand numbers."""
+    program = (
+        "import sys; from cotgen.verifiers import MathVerifier; from cotgen.records import Problem;"
+        "v = MathVerifier(); p = Problem(id='p', question='', answer='\\\\frac{1}{2}');"
+        "assert v.verify(p, '\\\\boxed{0.5}').outcome == 'correct';"
+        "assert v.verify(p, '\\\\boxed{\\\\sqrt{2}}').outcome == 'incorrect';"
+        "assert 'sympy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+NUMBERS = st.fractions(max_denominator=10_000)
+
+
+def spellings(value: Fraction) -> list[str]:
+    over, under = value.numerator, value.denominator
+    found = [f"{over}/{under}", f"\\frac{{{over}}}{{{under}}}", f"{2 * over}/{2 * under}"]
+    found.append(f"{'-' * (over < 0)}\\dfrac{{{abs(over)}}}{{{under}}}")
+    return found + ([f"{over:,}", f"{over}.0", f"x = {over}"] if under == 1 else [])
+
+
+@settings(deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_numbers_are_equal_exactly_if_their_values_are(one: Fraction, two: Fraction) -> None:
+    expected = "correct" if one == two else "incorrect"
+    for gold in spellings(one):
+        for answer in spellings(two):
+            assert boxed(gold, answer) == expected, (gold, answer)
+
+
+POLYNOMIALS = st.lists(st.integers(-9, 9), min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(POLYNOMIALS, POLYNOMIALS)
+def test_polynomials_are_equal_exactly_if_their_coefficients_are(
+    one: list[int], two: list[int]
+) -> None:
+    def written(coefficients: list[int]) -> str:
+        return "+".join(f"({part})x^{power}" for power, part in enumerate(coefficients, 1))
+
+    def horner(coefficients: list[int]) -> str:
+        text = "0"
+        for part in reversed(coefficients):
+            text = f"({text}+({part}))x"
+        return text
+
+    padded = [part + [0] * (4 - len(part)) for part in (one, two)]
+    expected = "correct" if padded[0] == padded[1] else "incorrect"
+    assert boxed(written(one), horner(two)) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=40), st.text(alphabet="0123456789xyπ+-*/^_{}()[]|,.\\$%! ", max_size=40))
+def test_any_text_is_judged_without_an_exception(one: str, two: str) -> None:
+    for gold, answer in ((one, two), (two, one), (two, two)):
+        verdict = verify(gold, f"\\boxed{{{answer}}}")
+        assert verdict.outcome in ("correct", "incorrect", "unverifiable")
+        assert verdict.reason or verdict.outcome == "correct"
+
+
+PIECES = st.sampled_from(
+    (
+        *("1", "2", "x", "\\pi", "\\sqrt{2}", "(", ")", "+", "-", ",", "=", "^2", "\\frac12", "!"),
+        *(
+            "<",
+            "\\%",
+            "^\\circ",
+            "\\text{ cm}",
+            "|",
+            "\\pm",
+            ":",
+            "0.5",
+            "\\sin",
+            "\\cup",
+            "[",
+            "]",
+        ),
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=7), st.lists(PIECES, max_size=7))
+def test_a_difference_is_never_judged_equal_the_other_way_round(
+    one: list[str], two: list[str]
+) -> None:
+    gold, answer = " ".join(one), " ".join(two)
+    assert {boxed(gold, answer), boxed(answer, gold)} != {"correct", "incorrect"}
