@@ -17,7 +17,8 @@ QUICKSTART = RECIPES / "quickstart.yaml"
 
 
 def raw(**changes: Any) -> dict[str, Any]:
-    return yaml.safe_load(QUICKSTART.read_text(encoding="utf-8")) | changes
+    recipe: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
+    return recipe | changes
 
 
 def mistakes(recipe: dict[str, Any]) -> str:
@@ -111,7 +112,7 @@ def test_set_overrides_keys_and_list_entries() -> None:
         QUICKSTART, ["search.n=3", "datasets.4.pairing=random", "teachers.two={kind: scripted}"]
     )
     assert recipe.search.n == 3
-    assert recipe.datasets[4].pairing == "random"
+    assert recipe.settings()["datasets"][4]["pairing"] == "random"
     assert set(recipe.teachers) == {"scripted", "two"}
 
 

@@ -13,7 +13,6 @@ from cotgen.runs import Run
 from cotgen.store import replace_file
 from cotgen.store.journal import Spent
 
-
 _SHOWN_REASONS = 5
 
 
