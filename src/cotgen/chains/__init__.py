@@ -3,3 +3,5 @@
 from cotgen.chains.revision import RevisionChains
 
 AnyChains = RevisionChains
+
+__all__ = ["AnyChains", "RevisionChains"]

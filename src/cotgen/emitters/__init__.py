@@ -8,3 +8,5 @@ from cotgen.emitters.dpo import DpoEmitter
 from cotgen.emitters.sft import SftEmitter
 
 AnyEmitter = Annotated[SftEmitter | DpoEmitter, Field(discriminator="kind")]
+
+__all__ = ["AnyEmitter", "DpoEmitter", "SftEmitter"]

@@ -11,3 +11,5 @@ from cotgen.problems.jsonl import JsonlProblems
 AnyProblems = Annotated[
     JsonlProblems | HuggingFaceProblems | GeneratedProblems, Field(discriminator="kind")
 ]
+
+__all__ = ["AnyProblems", "GeneratedProblems", "HuggingFaceProblems", "JsonlProblems"]

@@ -3,3 +3,5 @@
 from cotgen.search.sample import SampleSearch
 
 AnySearch = SampleSearch
+
+__all__ = ["AnySearch", "SampleSearch"]

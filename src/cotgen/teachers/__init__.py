@@ -9,3 +9,5 @@ from cotgen.teachers.replay import ReplayTeacher
 from cotgen.teachers.scripted import ScriptedTeacher
 
 AnyTeacher = Annotated[OpenAITeacher | ReplayTeacher | ScriptedTeacher, Field(discriminator="kind")]
+
+__all__ = ["AnyTeacher", "OpenAITeacher", "ReplayTeacher", "ScriptedTeacher"]
