@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cotgen.problems import GeneratedProblems
+from cotgen.problems.generated import GeneratedProblems
 from cotgen.records import Problem
 
 OPERATIONS: dict[str, Callable[[int, int], int]] = {

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from cotgen.errors import RecipeError
-from cotgen.problems import HuggingFaceProblems
+from cotgen.problems.huggingface import HuggingFaceProblems
 from cotgen.records import BadLine, Problem
 
 ROWS = [
@@ -131,7 +131,7 @@ def test_a_damaged_file_is_the_users_mistake(tmp_path: Path, kind: str) -> None:
 def test_an_unknown_dataset_offline_is_the_users_mistake(tmp_path: Path) -> None:
     code = (
         "from cotgen.errors import RecipeError\n"
-        "from cotgen.problems import HuggingFaceProblems\n"
+        "from cotgen.problems.huggingface import HuggingFaceProblems\n"
         "try:\n"
         "    list(HuggingFaceProblems(path='nobody/nothing', config='main').load())\n"
         "except RecipeError as error:\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cotgen.errors import RecipeError
-from cotgen.problems import JsonlProblems
+from cotgen.problems.jsonl import JsonlProblems
 from cotgen.records import BadLine, Problem
 
 
@@ -47,15 +47,14 @@ def test_settings_fill_in_what_rows_lack(tmp_path: Path) -> None:
 
 
 def test_bad_lines_come_with_file_line_and_reason(tmp_path: Path) -> None:
-    path = saved(
-        tmp_path, row(), "", '{"question": "2', row(answer=""), "[1]", "null", row(answer="\\boxed{}")
-    )  # fmt: skip
+    lines = ['{"question": "2', row(answer=""), "[1]", "null", row(answer="\\boxed{}")]
+    path = saved(tmp_path, row(), "", *lines)
     found = load(JsonlProblems(path=path))
     assert isinstance(found[0], Problem)
     bad = [item for item in found if isinstance(item, BadLine)]
     assert [line.where for line in bad] == [f"{path}:{number}" for number in range(3, 8)]
     for line, reason in zip(
-        bad, ["truncated", "no answer", "found list", "null value", "empty gold"], strict=True
+        bad, ["malformed", "no answer", "found list", "null value", "empty gold"], strict=True
     ):
         assert reason in line.error
 

@@ -141,6 +141,7 @@ HOSTILE = (
     "\x00" * 1_000,
     "1e999999999",
     "__import__('os').system('true')",
+    "\\mathbb{R}\\setminus\\{" + ",".join(map(str, range(300))) + "\\}",
     "+".join(f"\\sqrt{{{number}}}" for number in range(2, 200)),
 )
 

@@ -68,7 +68,7 @@ def compare(gold: Answer, given: Answer) -> Decision:
         return undecided("", f"the answer cannot be read: {given.problem}")
     decision = unanimous(judge(*pair) for pair in product(gold.readings, given.readings))
     if decision.finding == "different":
-        decision = _as_lists(gold, given) or decision
+        decision = _as_lists(gold, given) or _as_numbers(gold, given) or decision
     if decision.finding == "different" and (gold.approximate or given.approximate):
         return undecided(decision.method, "one of them is only approximate")
     return decision
@@ -104,6 +104,16 @@ def _as_lists(gold: Answer, given: Answer) -> Decision | None:
     pairs = zip(one.items, two.items, strict=True)
     if all(judge(*pair).finding == "equal" for pair in pairs):
         return equal("list")
+    return None
+
+
+def _as_numbers(gold: Answer, given: Answer) -> Decision | None:
+    """A comma in `(1,000)` may group digits, and the one in `0,5` may be a decimal point."""
+    one, two = gold.readings[0], given.readings[0]
+    pairs = ((gold.grouped, two), (one, given.grouped), (one, given.decimal))
+    for left, right in pairs:
+        if left is not None and right is not None and judge(left, right).finding != "different":
+            return undecided("list", "a comma may separate or belong to a number")
     return None
 
 

@@ -175,7 +175,7 @@ _NO_CONTENT = re.compile(
 
 
 def _is_placeholder(text: str) -> bool:
-    return len(text) <= 60 and _NO_CONTENT.sub("", text).lower() in _EMPTY
+    return "\\{" not in text and len(text) <= 60 and _NO_CONTENT.sub("", text).lower() in _EMPTY
 
 
 # --- other marks ------------------------------------------------------------------------------

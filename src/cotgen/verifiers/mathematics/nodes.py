@@ -181,7 +181,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words, lower-cased and without articles and punctuation."""
+    """Words without articles and punctuation."""
 
     words: tuple[str, ...]
 

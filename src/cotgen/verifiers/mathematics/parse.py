@@ -34,13 +34,20 @@ from cotgen.verifiers.mathematics.nodes import (
     Without,
     contains,
 )
-from cotgen.verifiers.mathematics.tokens import MAX_DIGITS, Token, plain, tokenize, vocabulary
+from cotgen.verifiers.mathematics.tokens import (
+    MAX_DIGITS,
+    Grouping,
+    Token,
+    plain,
+    tokenize,
+    vocabulary,
+)
 
 MAX_DEPTH = 40
 MAX_EXPONENT_DIGITS = 6
 
 
-def parse(text: str, *, commas_group: bool = True) -> tuple[Node, ...]:
+def parse(text: str, *, commas_group: Grouping = "outside") -> tuple[Node, ...]:
     """All readings of a text: one, or two where a slash is followed by a product."""
     tokens = tokenize(plain(text), commas_group=commas_group)
     parser = _Parser(tokens, slash_takes_product=False)
@@ -269,10 +276,15 @@ class _Parser:
                 return _product(_scalar(left), _scalar(right))
 
     def divisor(self) -> Node:
-        """What a slash divides by. `1/2x` is (1/2)x to some and 1/(2x) to others."""
-        right = self.expression(_PRODUCT if self.slash_takes_product else _IMPLICIT)
-        if self.binding() == _IMPLICIT:
-            self.slash_is_ambiguous = True
+        """What a slash divides by. `1/2x` is (1/2)x or 1/(2x); a blank as in `1/2 x` tells."""
+        start = self.at
+        right = self.expression(_IMPLICIT)
+        plain = self.at == start + 1 and isinstance(right, Number) and self.token.spaced
+        if self.binding() != _IMPLICIT or plain:
+            return _scalar(right)
+        self.slash_is_ambiguous = True
+        while self.slash_takes_product and self.binding() == _IMPLICIT:
+            right = self.implicit(right)
         return _scalar(right)
 
     def implicit(self, left: Node) -> Node:
@@ -322,9 +334,17 @@ class _Parser:
 
     def power(self, left: Node) -> Node:
         if self.take("\\circ") or self.circle():
-            return Function("degree", (_scalar(left),))
+            return self.degrees(_scalar(left))
         exponent = self.group()
+        if self.key() in ("^", "!"):
+            raise Unreadable("unclear what an exponent holds")
         return Power(_scalar(left), _scalar(exponent))
+
+    def degrees(self, value: Node) -> Node:
+        """An angle, or a temperature where C or F follows."""
+        if self.token.kind == "name" and self.token.text in "CF":
+            return Quantity(value, f"degrees {self.step().text.lower()}")
+        return Function("degree", (value,))
 
     def circle(self) -> bool:
         """`^{\\circ}`."""
@@ -455,7 +475,10 @@ class _Parser:
 
     def fraction(self) -> Node:
         over = self.argument(first_digit=True)
-        return Quotient(over, self.argument(first_digit=False))
+        under = self.argument(first_digit=False)
+        if _begins_with_d(over) and _begins_with_d(under):
+            raise Unreadable("a derivative")
+        return Quotient(over, under)
 
     def argument(self, *, first_digit: bool) -> Node:
         """A braced group or, as TeX has it, one digit or sign."""
@@ -620,6 +643,14 @@ def _scalar(node: Node) -> Node:
     return node
 
 
+def _begins_with_d(node: Node) -> bool:
+    match node:
+        case Product((first, *_)) | Power(first, _):
+            return _begins_with_d(first)
+        case _:
+            return node == Symbol("d")
+
+
 def _terms(node: Node) -> tuple[Node, ...]:
     return node.terms if isinstance(node, Sum) else (node,)
 
@@ -643,6 +674,8 @@ def _mixed(whole: Node, part: Node) -> Node:
 
 
 def _with_unit(value: Node, words: list[str]) -> Node:
+    if not contains(value, (Number, Constant)):
+        raise Unreadable("words after what is no number")
     scale = 1
     while words and words[0] in _SCALES:
         scale *= _SCALES[words.pop(0)]
@@ -655,12 +688,12 @@ def _with_unit(value: Node, words: list[str]) -> Node:
     unit = " ".join(words)
     if not words:
         return value
-    if not contains(value, (Number, Constant)):
-        raise Unreadable("words after what is no number")
     if len(words) > 6 or _NO_UNIT & frozenset(words) or not _spelled(unit):
         raise Unreadable(f"words that are no unit: {unit[:60]!r}")
     if words in (["degrees"], ["degree"]):
         return Function("degree", (value,))
+    if isinstance(value, Function) and value.name == "degree":
+        return Quantity(value.args[0], f"degrees {unit}")
     return Quantity(value, unit)
 
 

@@ -17,24 +17,28 @@ from cotgen.verifiers.mathematics.nodes import (
     Reals,
     Relation,
     Sequence,
+    Symbol,
     Text,
     Unreadable,
 )
 from cotgen.verifiers.mathematics.parse import parse
-from cotgen.verifiers.mathematics.tokens import MAX_LENGTH, plain
+from cotgen.verifiers.mathematics.tokens import MAX_LENGTH, Grouping, plain
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer and its readings: none if it cannot be read, and `problem` says why.
 
-    `listed` is the reading of `1,234` as two numbers. `approximate`: the text itself says that the
+    `listed` is the reading of `1,234` as two numbers, `grouped` that of `(1,234)` as one, `decimal`
+    that of `0,5` as one half. `approximate`: the text itself says that the
     value is rounded, so a difference proves nothing.
     """
 
     key: str
     readings: tuple[Node, ...] = ()
     listed: Node | None = None
+    grouped: Node | None = None
+    decimal: Node | None = None
     approximate: bool = False
     problem: str = ""
 
@@ -70,16 +74,10 @@ _WRAPPERS = (
     ('"', '"'),
 )
 _COMMANDS = (
-    "\\boxed",
-    "\\fbox",
-    "\\text",
-    "\\mbox",
-    "\\textbf",
-    "\\mathbf",
-    "\\mathrm",
+    *("\\boxed", "\\fbox", "\\textbf", "\\text", "\\mbox", "\\mathbf", "\\mathrm"),
     "\\displaystyle",
 )
-_END = re.compile(r"(?:[\s.,;:]|\\\\|\\ )+\Z")
+_END = re.compile(r"(?:[\s.,;:]|\\[\\,;:! ])+\Z")
 _SPACES = re.compile(r"\A(?:\s|\\[ ,;!]|~)+")
 
 
@@ -100,8 +98,8 @@ def unwrap(text: str) -> str:
 
 def _trim(text: str) -> str:
     text = text.strip()
-    tail = len(text) - len(text.rstrip(" \t\r\n.,;:\\"))
-    if tail and not text.endswith(("\\.", "\\,\\")):
+    tail = len(text) - len(text.rstrip(" \t\r\n.,;:!\\"))
+    if tail and not text.endswith("..."):
         found = _END.search(text, len(text) - tail)
         text = text[: found.start()] if found else text
     return _SPACES.sub("", text)
@@ -155,6 +153,7 @@ _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s)?(?:\(([A-Za-z])\)|([A-Z])\)|([A-Z])(?:[.:](?=\s|\Z))?(?=\s|\Z))(.*)",
     re.DOTALL,
 )
+_ANOTHER_OPTION = re.compile(r"\A(?:and|or|,|&)|\([A-J]\)", re.IGNORECASE)
 _LETTERS_OF_OPTIONS = "ABCDEFGHIJ"
 _NUMBER_WORDS: tuple[str, ...] = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -168,6 +167,7 @@ _NO_SOLUTION = frozenset(
         *("empty set", "the empty set", "there is no solution", "there are no solutions"),
     )
 )
+_YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 _ALL = frozenset(("all real numbers", "all reals", "real numbers", "all real x", "all real values"))
 
 
@@ -175,6 +175,8 @@ def _special(text: str) -> Node | None:
     flat = " ".join(_BLANK.sub(" ", _WRAPPED_WORDS.sub(r" \1 ", text)).split())
     if len(flat) > 200:
         return None
+    if flat.lower() in _YES_NO:
+        return Text((_YES_NO[flat.lower()],))
     return _clock(flat) or _choice(flat) or _phrase(flat)
 
 
@@ -193,6 +195,8 @@ def _choice(flat: str) -> Node | None:
         return None
     letter = (found[1] or found[2] or found[3]).upper()
     content = found[4].strip()
+    if _ANOTHER_OPTION.search(content):
+        return None
     bare = found[3] is not None and not content and found.end(3) == len(flat)
     if letter not in _LETTERS_OF_OPTIONS or (found[3] and content and flat[found.end(3)] == " "):
         return None
@@ -217,8 +221,9 @@ def _phrase(flat: str) -> Node | None:
         return Reals()
     if lowered in _NUMBER_WORDS:
         return Number(Fraction(_NUMBER_WORDS.index(lowered)))
-    if flat.isalpha() and flat.isascii() and len(flat) >= 3 and not _reads_as_function(lowered):
-        return Text((lowered,))
+    is_word = len(flat) >= 3 or (len(flat) == 2 and flat.isupper())
+    if is_word and flat.isalpha() and flat.isascii() and not _reads_as_function(lowered):
+        return Text((flat,))
     return None
 
 
@@ -236,7 +241,7 @@ def words(text: str) -> Text | None:
     flat = _BLANK.sub(" ", _WRAPPED_WORDS.sub(r" \1 ", text))
     if not all(letter.isalnum() or letter in _PUNCTUATION for letter in flat):
         return None
-    found = [word for word in _WORD.findall(flat.lower()) if word not in _ARTICLES]
+    found = [word for word in _WORD.findall(flat) if word.lower() not in _ARTICLES]
     if not any(word[0].isalpha() and len(word) > 1 for word in found):
         return None
     return Text(tuple(found))
@@ -245,7 +250,7 @@ def words(text: str) -> Text | None:
 # --- mathematics ----------------------------------------------------------------------------------
 
 _MONEY = re.compile(r"\\\$|[£€]")
-_UNITS = {"\\$": "dollars", "£": "pounds sterling", "€": "euros"}
+_UNITS = {"\\$": "dollars", "£": "pounds", "€": "euros"}
 _ABOUT = re.compile(
     r"\A(?:approximately|approx\.?|about|roughly|\\approx|\\sim|~)\s*", re.IGNORECASE
 )
@@ -264,7 +269,14 @@ def _mathematics(cleaned: str, key: str) -> Answer:
     if money:
         readings = tuple(_paid(node, _UNITS[money[0]]) for node in readings)
     exact, approximate = zip(*map(_before_approximation, readings), strict=True)
-    return Answer(key, exact, _listed(text), about is not None or any(approximate))
+    return Answer(
+        key,
+        exact,
+        listed=_regrouped(text, "never"),
+        grouped=_regrouped(text, "everywhere"),
+        decimal=_decimal(text),
+        approximate=about is not None or any(approximate),
+    )
 
 
 def _dollars(text: str) -> str:
@@ -293,15 +305,21 @@ def _before_approximation(node: Node) -> tuple[Node, bool]:
         return node, False
     cut = node.signs.index("~")
     if cut == 0:
-        return node.sides[0], True
+        return node.sides[isinstance(node.sides[0], Symbol)], True
     return Relation(node.sides[: cut + 1], node.signs[:cut]), True
 
 
-def _listed(text: str) -> Node | None:
+def _regrouped(text: str, grouping: Grouping) -> Node | None:
+    """The reading with other thousands, where there may be any."""
     if not re.search(r"[0-9],[0-9]{3}", text):
         return None
     try:
-        readings = parse(_MONEY.sub(" ", text), commas_group=False)
+        readings = parse(_MONEY.sub(" ", text), commas_group=grouping)
     except Unreadable:
         return None
-    return readings[0] if len(readings) == 1 and isinstance(readings[0], Sequence) else None
+    return readings[0] if len(readings) == 1 else None
+
+
+def _decimal(text: str) -> Node | None:
+    found = re.fullmatch(r"(-?[0-9]{1,20}),([0-9]{1,20})", text)
+    return Number(Fraction(f"{found[1]}.{found[2]}")) if found else None

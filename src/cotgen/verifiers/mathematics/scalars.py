@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, numeric, symbolic
@@ -74,21 +74,27 @@ def _compare(one: Node, two: Node) -> Decision:
 
 
 def _differ(one: Node, two: Node, method: str) -> Decision:
-    """`5m` beside `5` may be five metres."""
+    """`5m` beside `5` may be five metres, `10 m/s` beside `10` a speed."""
     for left, right in ((one, two), (two, one)):
         extra = symbols(left) - symbols(right)
-        if len(extra) == 1 and extra <= _UNIT_LETTERS and _same_without(left, right, min(extra)):
-            return undecided(method, f"{min(extra)!r} may be a unit")
+        if extra and extra <= _UNIT_LETTERS and _same_without(left, right, extra):
+            return undecided(method, f"{', '.join(sorted(extra))} may be a unit")
     return different(method, "another value")
 
 
-def _same_without(node: Node, other: Node, name: str) -> bool:
+def _same_without(node: Node, other: Node, names: frozenset[str]) -> bool:
+    bare = _changed(node, lambda each: _ONE if _is_one_of(each, names) else each)
     try:
-        one = algebra.normal(node)
-        two = algebra.normal(Product((other, Symbol(name))))
-        return not algebra.difference(one, two).over
+        return not algebra.difference(algebra.normal(bare), algebra.normal(other)).over
     except Unreadable:
         return False
+
+
+_ONE = Number(Fraction(1))
+
+
+def _is_one_of(node: Node, names: frozenset[str]) -> bool:
+    return isinstance(node, Symbol) and node.name in names
 
 
 def _infinite(one: Node, two: Node) -> Decision | None:
@@ -99,7 +105,21 @@ def _infinite(one: Node, two: Node) -> Decision | None:
         return None
     if found[0] == found[1]:
         return equal("exact")
+    if any(
+        value is None and _is_undefined(node) for node, value in zip((one, two), found, strict=True)
+    ):
+        return undecided("exact", "an expression without a value")
     return different("exact", "one of them is infinite, or both are with other signs")
+
+
+def _is_undefined(node: Node) -> bool:
+    if _infinity(node) is not None:
+        return False
+    try:
+        algebra.normal(node)
+    except Unreadable as error:
+        return isinstance(error, Undefined) or _mentions_infinity(node)
+    return False
 
 
 def _mentions_infinity(node: Node) -> bool:
@@ -118,6 +138,8 @@ def _infinity(node: Node) -> int | None:
 
 def order(one: Node, two: Node) -> int:
     """-1, 0 or 1 as one real value is below, equal to or above the other. Raises Unreadable."""
+    if isinstance(one, Number) and isinstance(two, Number):
+        return (one.value > two.value) - (one.value < two.value)
     infinities = [_infinity(node) for node in (one, two)]
     if infinities != [None, None]:
         left, right = (value or 0 for value in infinities)
@@ -142,23 +164,30 @@ def _has_bare_log(node: Node) -> bool:
 def _with_base(node: Node, base: str) -> Node:
     """`log` without a base is to base 10 to some and natural to others."""
 
+    def change(each: Node) -> Node:
+        bare = isinstance(each, Function) and each.name == "log" and len(each.args) == 1
+        return Function(base, children(each)) if bare else each
+
+    return _changed(node, change)
+
+
+def _changed(node: Node, change: Callable[[Node], Node]) -> Node:
+    """An expression with every part of it changed, from within."""
+
     def each(nodes: Iterable[Node]) -> tuple[Node, ...]:
-        return tuple(_with_base(child, base) for child in nodes)
+        return tuple(_changed(child, change) for child in nodes)
 
     match node:
-        case Function("log", (arg,)):
-            return Function(base, each((arg,)))
         case Function(name, args):
-            return Function(name, each(args))
+            node = Function(name, each(args))
         case Sum(terms):
-            return Sum(each(terms))
+            node = Sum(each(terms))
         case Product(factors):
-            return Product(each(factors))
+            node = Product(each(factors))
         case Quotient(over, under):
-            return Quotient(*each((over, under)))
+            node = Quotient(*each((over, under)))
         case Power(raised, exponent):
-            return Power(*each((raised, exponent)))
+            node = Power(*each((raised, exponent)))
         case Root(radicand, index):
-            return Root(_with_base(radicand, base), index)
-        case _:
-            return node
+            node = Root(_changed(radicand, change), index)
+    return change(node)

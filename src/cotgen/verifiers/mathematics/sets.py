@@ -123,6 +123,8 @@ def _half(sign: str, value: Node) -> Interval:
 def _without(whole: list[Interval], part: Node) -> list[Interval]:
     if not isinstance(part, Sequence) or part.open != "{":
         raise Unreadable("a difference of two sets of this kind")
+    if len(part.items) > MAX_PARTS:
+        raise Unreadable(f"a set of more than {MAX_PARTS} parts")
     for point in part.items:
         whole = [piece for interval in whole for piece in _cut(interval, point)]
     return whole

@@ -15,6 +15,9 @@ MAX_DIGITS = 2_000
 Kind = Literal["number", "name", "letters", "word", "text", "command", "sign", "end"]
 
 
+Grouping = Literal["never", "outside", "everywhere"]
+
+
 class Token(NamedTuple):
     """`text` is what it says; `spaced` tells whether a blank stands before it."""
 
@@ -132,10 +135,10 @@ _DEPTHS = {
 _NOT_DIGIT = re.compile(r"[^0-9.]+")
 
 
-def tokenize(text: str, *, commas_group: bool) -> list[Token]:
+def tokenize(text: str, *, commas_group: Grouping) -> list[Token]:
     """The tokens of a text in its plain spelling, with an end token.
 
-    `commas_group`: `1,234` outside brackets is one number; otherwise two.
+    `commas_group`: where `1,234` is one number and not two: never, outside brackets, or everywhere.
     """
     if len(text) > MAX_LENGTH:
         raise TooBig(f"longer than {MAX_LENGTH} characters")
@@ -147,13 +150,13 @@ def tokenize(text: str, *, commas_group: bool) -> list[Token]:
     return [*tokens, Token("end", "")]
 
 
-def _scan(text: str, commas_group: bool) -> Iterator[Token]:
+def _scan(text: str, commas_group: Grouping) -> Iterator[Token]:
     at, spaced, depth = 0, False, 0
     while at < len(text):
         found = _PATTERN.match(text, at)
         assert found is not None, "the last alternative takes any character"
         kind, piece = found.lastgroup or "", found[found.lastgroup or 0]
-        if kind == "commas" and (depth or not commas_group):
+        if kind == "commas" and (commas_group == "never" or (depth and commas_group == "outside")):
             piece = piece[: piece.index(",")]
             kind, at = "number", at + len(piece)
         elif kind == "command" and piece in _TEXT_COMMANDS:

@@ -39,7 +39,6 @@ _TABLE = {
     "volume": {"ml milliliter millilitre": "1/1000", "l liter litre": "1"},
     "dollars": {"cent ¢": "1", "dollar usd buck": "100"},
     "euros": {"euro eur": "1"},
-    "sterling": {"pounds sterling": "1"},
     "speed": {"mph miles per hour mile per hour mi / hr": "1"},
 }
 
@@ -53,7 +52,7 @@ def _known() -> dict[str, Unit]:
     for dimension, units in _TABLE.items():
         for names, scale in units.items():
             unit = Unit(dimension, Fraction(scale), True)
-            singles = [names] if "per" in names or "sterling" in names else names.split()
+            singles = [names] if "per" in names else names.split()
             found |= {name: unit for name in singles}
     return found
 
