@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
     undefined=jinja2.StrictUndefined, keep_trailing_newline=False, trim_blocks=True
 )
+del _ENVIRONMENT.filters["random"]  # The same recipe asks for the same, always.
 # What a template of the user's can run into; jinja2 passes errors of its expressions on unchanged.
 _FAILURES = (
     jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError,
@@ -49,6 +50,16 @@ class Prompt(BaseModel):
         """Changes if and only if the text does."""
         return blake2b(self.text.encode(), digest_size=8).hexdigest()
 
+    def check(self, **variables: object) -> None:
+        """Raise ValueError if the template cannot be rendered, or never shows the first variable.
+
+        A prompt that never shows its question would ask the same of all problems.
+        """
+        rendered = self.render(**variables)
+        for first in list(variables)[:1]:
+            if rendered == self.render(**{**variables, first: "something else"}):
+                raise ValueError(f"prompt {self.name}: it never shows {{{{ {first} }}}}")
+
     def render(self, **variables: object) -> str:
         """Fill in the template. Raises ValueError if it cannot be (as by an unknown variable)."""
         template = _compiled(self.text)
@@ -78,7 +89,7 @@ def _compiled(text: str) -> jinja2.Template:
 def _text_of(name: str) -> str:
     if name.endswith(".j2"):
         try:
-            return Path(name).read_text(encoding="utf-8").rstrip("\n")
+            return Path(name).read_text(encoding="utf-8-sig").rstrip("\n")
         except OSError as error:
             raise ValueError(f"{name}: {error.strerror}") from error
     file = resources.files("cotgen") / "templates" / f"{name}.j2"

@@ -1,7 +1,8 @@
 """Everything that flows: small, frozen, typed. Stages add records and never edit earlier ones.
 
 Every field is written on every line and none is null, so that `jq`, pandas and
-`datasets.load_dataset("json")` infer one schema for a whole table, however long.
+`datasets.load_dataset("json")` infer one schema for a whole table. (`datasets` looks at the first
+10 MB: where a list is empty in all of them, give it `features=`.)
 """
 
 from __future__ import annotations

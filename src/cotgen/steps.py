@@ -47,11 +47,11 @@ def parse(completion: Completion, separator: str = "\n") -> Parsed:
         end = len(text) - len(completion.text)  # Told apart by the server, whatever tags they hold.
     else:
         found = tags(text)
-        closes = [end for tag, end in found if tag == CLOSE]
-        if not closes:
-            cut_off = any(tag == OPEN for tag, _ in found)
-            return Parsed(split(text, separator), 0, "length" if cut_off else completion.finish)
-        end = closes[-1]
+        if not found:
+            return Parsed(split(text, separator), 0, completion.finish)
+        tag, end = found[-1]
+        if tag == OPEN:
+            return Parsed(split(text, separator), 0, "length")
     while text.startswith("\n", end):
         end += 1
     thought = split(text[:end], separator)

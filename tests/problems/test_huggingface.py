@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
+from pydantic import ValidationError
 
 from cotgen.errors import RecipeError
 from cotgen.problems.huggingface import HuggingFaceProblems
@@ -88,9 +89,14 @@ def test_settings_fill_in_what_rows_lack(tmp_path: Path) -> None:
     assert (problem.license, problem.tags) == ("MIT", ("t",))
 
 
-def test_rows_take_split_and_source_from_the_dataset(tmp_path: Path) -> None:
+def test_a_file_builder_says_nothing_of_split_and_source(tmp_path: Path) -> None:
     source = HuggingFaceProblems(path="json", data_files=jsonl(tmp_path))
-    assert {(each.split, each.source) for each in problems(source)} == {("train", "json")}
+    assert {(each.split, each.source) for each in problems(source)} == {("unknown", "")}
+
+
+def test_a_file_builder_needs_files() -> None:
+    with pytest.raises(ValidationError, match="name them in data_files"):
+        HuggingFaceProblems(path="parquet")
 
 
 def test_a_row_that_holds_no_problem_is_a_bad_line(tmp_path: Path) -> None:

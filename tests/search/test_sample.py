@@ -39,7 +39,11 @@ def test_attempts_are_the_completions_in_order() -> None:
 
 def test_an_attempt_says_where_it_came_from() -> None:
     settings = SampleSearch(
-        n=2, temperature=0.7, top_p=0.9, max_tokens=100, prompt=Prompt(name="mine", text="Go.")
+        n=2,
+        temperature=0.7,
+        top_p=0.9,
+        max_tokens=100,
+        prompt=Prompt(name="mine", text="Go: {{ question }}"),
     )
     attempts, _ = search(
         settings, Completion("a", tokens=5, prompt_tokens=9), Completion("b", tokens=6)
@@ -155,3 +159,8 @@ def test_a_prompt_that_cannot_be_rendered_is_refused(text: str, error: str) -> N
 def test_settings_survive_the_way_through_a_resolved_recipe() -> None:
     settings = SampleSearch(n=3, stop=("END",), prompt=Prompt.named("think"))
     assert SampleSearch.model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_a_prompt_that_never_shows_the_question_is_refused() -> None:
+    with pytest.raises(ValidationError, match="it never shows"):
+        SampleSearch(prompt=Prompt(name="mine", text="Go."))

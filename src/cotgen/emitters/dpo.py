@@ -49,7 +49,7 @@ class DpoEmitter(Component):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.prompt.render(question="?")
+        self.prompt.check(question="?")
         return self
 
     @property

@@ -63,9 +63,9 @@ class SftEmitter(Component):
     def _check(self) -> Self:
         if self.source == "attempts" and self.layout:
             raise ValueError("layout is for rows from chains: add `from: chains`")
-        self.prompt.render(question="?")
-        self.retry.render()
-        self.folded.render(question="?", attempts=["?"])
+        self.prompt.check(question="?")
+        self.retry.check()
+        self.folded.check(question="?", attempts=["?"])
         return self
 
     @property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 from cotgen.protocols import Component
 from cotgen.records import Problem
@@ -32,6 +32,12 @@ class GeneratedProblems(Component):
     max_steps: PositiveInt = 5
     """Operations of the hardest problems."""
 
+    @model_validator(mode="after")
+    def _steps_are_a_range(self) -> Self:
+        if self.max_steps < self.min_steps:
+            raise ValueError(f"max_steps is below min_steps ({self.min_steps})")
+        return self
+
     def load(self) -> Iterator[Problem]:
         """Make the problems, in a fixed order."""
         for number in range(self.limit):
@@ -40,7 +46,7 @@ class GeneratedProblems(Component):
     def _problem(self, number: int) -> Problem:
         # Each problem has draws of its own: raising the limit leaves the earlier ones as they were.
         draw = Random(f"{self.seed}/{number}")
-        steps = draw.randint(self.min_steps, max(self.min_steps, self.max_steps))
+        steps = draw.randint(self.min_steps, self.max_steps)
         value = draw.randint(5, 60)
         sentences = [f"Start with {value}."]
         for _ in range(steps):

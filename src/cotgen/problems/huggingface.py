@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 from cotgen.errors import RecipeError
 from cotgen.problems.fields import Field, Gold, RowMap
 from cotgen.protocols import Component
 from cotgen.records import BadLine, Problem, Split
+
+_BUILDERS = {"json", "csv", "parquet", "arrow", "text", "xml", "webdataset"}
+"""What `datasets` takes for a way to read files, not for the name of a dataset."""
 
 
 class HuggingFaceProblems(Component):
@@ -41,7 +44,7 @@ class HuggingFaceProblems(Component):
     split: Split = "unknown"
     """The split of rows that name none; `unknown` takes it from the name of `hub_split`."""
     source: str = ""
-    """The origin of rows that name none; empty takes the dataset's name."""
+    """The origin of rows that name none; empty takes the name of a Hub dataset."""
     license: str = ""
     """The licence of rows that name none."""
     tags: tuple[str, ...] = ()
@@ -50,6 +53,12 @@ class HuggingFaceProblems(Component):
     """Use only the first so many problems; a run may grow by raising it."""
     on_bad_line: Literal["stop", "skip"] = "stop"
     """A row that holds no problem stops the run, or is skipped, counted and listed."""
+
+    @model_validator(mode="after")
+    def _files_are_named(self) -> Self:
+        if self.path in _BUILDERS and not self.data_files:
+            raise ValueError(f"path: {self.path} reads files: name them in data_files")
+        return self
 
     def load(self) -> Iterator[Problem | BadLine]:
         """Stream the split; a row that holds no problem comes as a BadLine."""
@@ -78,11 +87,12 @@ class HuggingFaceProblems(Component):
 
     def _constants(self) -> dict[str, object]:
         named: Split = "unknown"
-        if self.hub_split.startswith(("train", "test")):
+        # A file builder calls whatever it reads `train`.
+        if self.path not in _BUILDERS and self.hub_split.startswith(("train", "test")):
             named = "train" if self.hub_split.startswith("train") else "test"
         return {
             "split": named if self.split == "unknown" else self.split,
-            "source": self.source or self.path,
+            "source": self.source or ("" if self.path in _BUILDERS else self.path),
             "license": self.license,
             "tags": self.tags,
         }

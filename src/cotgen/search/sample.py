@@ -43,7 +43,7 @@ class SampleSearch(Component):
     @field_validator("prompt")
     @classmethod
     def _renders(cls, prompt: Prompt) -> Prompt:
-        prompt.render(question="?")
+        prompt.check(question="?")
         return prompt
 
     @model_validator(mode="after")

@@ -71,7 +71,12 @@ class RunFolder:
         """Record what a table is made from, or refuse to mix it with what it was made from."""
         recorded = self.manifest.tables.get(table)
         file = self.path / f"{table}.jsonl"
-        if recorded is not None and file.exists() and file.stat().st_size > 0:
+        if file.exists() and file.stat().st_size > 0:
+            if recorded is None:
+                raise RecipeError(
+                    f"{file} holds lines, but manifest.json does not say what they were made from. "
+                    f"Restore it, choose another --name, or use --redo {_STAGE_OF[table]}"
+                )
             differences = list(_differences(recorded, settings))
             if differences:
                 raise RecipeError(_refusal(self.path, table, differences))

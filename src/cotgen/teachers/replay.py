@@ -36,7 +36,7 @@ class ReplayTeacher(Component):
     """The file, seen from the folder where cotgen is started."""
     question: str = "question"
     """Dotted path of the question in a row."""
-    attempts: str | list[str]
+    attempts: str | Annotated[list[str], Field(min_length=1)]
     """Dotted path of a list of texts, or one path for each attempt."""
     concurrency: Annotated[int, Field(ge=1)] = 16
     """Requests in flight at once."""

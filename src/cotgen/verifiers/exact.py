@@ -18,7 +18,7 @@ class ExactVerifier(Component):
     """Accept the gold answer only, character for character."""
 
     kind: Literal["exact"] = "exact"
-    timeout_s: PositiveFloat = 5
+    timeout_s: PositiveFloat = 5.0
     """Seconds for one answer; a later verdict is `unverifiable`."""
     ignore_case: bool = False
     """Compare without regard to case."""

@@ -19,7 +19,7 @@ class MathVerifier(Component):
     """Accept what is proven equal to the gold answer, reject what is proven different."""
 
     kind: Literal["math"] = "math"
-    timeout_s: PositiveFloat = 5
+    timeout_s: PositiveFloat = 5.0
     """Seconds for one answer; a later verdict is `unverifiable`."""
     forms: tuple[Form, ...] = ALL_FORMS
     """Where an answer may stand: `box`, `hashes` (####), `answer_line` (A:), `phrase`, `tag`."""
