@@ -47,6 +47,7 @@ FaultKind = Literal[
     "html",
     "slow",
     "null_content",
+    "null_length",
     "bad_request",
     "bad_prompt",
 ]
@@ -333,6 +334,9 @@ class ChatServer:
                 return _json({**body, "choices": []})
             case "null_content":
                 return _json({**body, "choices": [_null(n) for n in range(chat.wanted)]})
+            case "null_length":
+                # Hidden reasoning used up max_tokens.
+                return _json({**body, "choices": [_null(n, "length") for n in range(chat.wanted)]})
             case _:
                 return await _drop(request, msgspec.json.encode(body), fault)
 
@@ -376,9 +380,9 @@ def _problem_with(chat: Chat) -> str:
     return "stream: not supported" if chat.stream else ""
 
 
-def _null(index: int) -> dict[str, object]:
+def _null(index: int, finish: Literal["stop", "length"] = "stop") -> dict[str, object]:
     message = {"role": "assistant", "content": None}
-    return {"index": index, "message": message, "finish_reason": "stop", "logprobs": None}
+    return {"index": index, "message": message, "finish_reason": finish, "logprobs": None}
 
 
 def _json(body: dict[str, object]) -> web.Response:

@@ -271,7 +271,7 @@ def test_a_prompt_that_is_refused_costs_the_others_nothing(
 ) -> None:
     lasting = FaultScript((Fault("bad_prompt", 0.3),), seed=1)
     with start_server(tmp_path, faults=lasting, latency_ms=1) as server:
-        ended = command(server.url, tmp_path)
+        ended = command(server.url, tmp_path, concurrency=1)
         events = server.log()
     broken = failed(tmp_path)
     assert 0 < len(broken) < PROBLEMS
@@ -493,7 +493,19 @@ def test_a_thought_that_was_cut_off_is_an_unfinished_attempt(tmp_path: Path) -> 
     assert {attempt["finish"] for attempt in attempts} == {"length"}
 
 
+def test_a_reply_whose_tokens_went_into_hidden_thought_is_an_unfinished_attempt(
+    tmp_path: Path,
+) -> None:
+    hidden = script(Fault("null_length", 1.0), times=99)
+    with start_server(tmp_path, faults=hidden, latency_ms=1) as server:
+        summary = run(recipe(server.url), outputs=tmp_path)
+        arrivals = [event for event in server.log() if event.event == "arrived"]
+    assert summary.failed["search"] == 0
+    assert summary.verdicts["unfinished"] == PROBLEMS * SAMPLES
+    assert len(arrivals) == PROBLEMS
+
+
 def test_the_server_agrees_that_these_are_all_its_faults() -> None:
     kinds = set(server_module.FaultKind.__args__)  # type: ignore[attr-defined]
     tested = {fault.kind for fault in PASSING.values()} | set(SAID)
-    assert kinds - tested == {"slow", "bad_prompt"}
+    assert kinds - tested == {"slow", "bad_prompt", "null_length"}
