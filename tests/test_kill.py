@@ -133,10 +133,11 @@ def whole_lines(path: Path) -> list[bytes]:
 
 def bought(folder: Path) -> set[int]:
     """The seeds of the samples in the journal: a server names samples by their seeds, too."""
-    seeds = []
+    seeds: list[int] = []
     for line in whole_lines(folder / "journal.jsonl"):
-        key, _, number = json.loads(line)["id"].partition("/")
-        seeds.append(seed_of(SEED, key) + int(number))
+        entry = json.loads(line)
+        start = seed_of(SEED, entry["asked"]) + entry["first"]
+        seeds += range(start, start + len(entry["completions"]))
     assert len(seeds) == len(set(seeds)), "a completion stands twice in the journal"
     return set(seeds)
 

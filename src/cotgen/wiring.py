@@ -94,7 +94,7 @@ class Sampler:
         return digest.hexdigest()
 
     def _recall(self, search: str, key: str, number: int) -> Completion | None:
-        return self._journal.find(search, f"{key}/{number}") if self._journal else None
+        return self._journal.find(search, key, number) if self._journal else None
 
     async def _try(self, request: Request, search: str, key: str) -> list[Completion]:
         """One request, sent again while it fails for passing reasons."""
@@ -132,12 +132,8 @@ class Sampler:
                 self.flow.in_flight -= 1
             # No await between the reply and the journal: a kill in between could lose it.
             if self._journal:
-                self._journal.append(
-                    *(
-                        Entry(f"{key}/{number}", search, self.name, completion)
-                        for number, completion in enumerate(fresh, start=request.sampling.first)
-                    )
-                )
+                first = request.sampling.first
+                self._journal.append(Entry(key, first, search, self.name, tuple(fresh)))
         if len(fresh) < request.sampling.n and self._width != len(fresh):
             log.info(
                 "teacher %s answers %d of %d samples a request; asking for so many from now on",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,12 +16,25 @@ log = logging.getLogger(__name__)
 
 
 class Entry(Record, frozen=True):
-    """One completion; `id` is the digest of all that was asked, and the sample's number."""
+    """One reply of a teacher: consecutive samples from number `first`.
 
-    id: str
+    `asked` is the digest of all that was asked but the numbers. A reply is one line, whole or
+    absent, because its tokens were counted together: asking for a part of it again would count
+    others.
+    """
+
+    asked: str
+    first: int
     search: str
     teacher: str
-    completion: Completion
+    completions: tuple[Completion, ...]
+
+
+class _Place(NamedTuple):
+    """Where a sample stands: its reply's line, and its number there."""
+
+    offset: int
+    number: int
 
 
 class Spent(msgspec.Struct):
@@ -47,7 +61,7 @@ class Journal:
 
     def __init__(self, path: Path, is_owed: Callable[[str], bool]) -> None:
         self._file = LineFile(path)
-        self._offsets: dict[str, dict[str, int]] = {}
+        self._index: dict[str, dict[tuple[str, int], _Place]] = {}
         self._decoder = msgspec.json.Decoder(Entry)
         self._encoder = msgspec.json.Encoder()
         self.spent: dict[str, Spent] = {}
@@ -60,30 +74,34 @@ class Journal:
                 continue
             self._count(entry)
             if is_owed(entry.search):
-                self._offsets.setdefault(entry.search, {})[entry.id] = offset
+                self._note(entry, offset)
 
-    def find(self, search: str, id: str) -> Completion | None:
-        """The completion that was already returned for this, if any."""
-        offset = self._offsets.get(search, {}).get(id)
-        return None if offset is None else self._decoder.decode(self._file.at(offset)).completion
+    def find(self, search: str, asked: str, number: int) -> Completion | None:
+        """The sample that was already returned for this, if any."""
+        place = self._index.get(search, {}).get((asked, number))
+        if place is None:
+            return None
+        return self._decoder.decode(self._file.at(place.offset)).completions[place.number]
 
-    def append(self, *reply: Entry) -> None:
-        """Put the completions of one reply on disk, together.
-
-        Their tokens were counted together: asking for some of them again would count others.
-        """
-        offsets = self._file.append_all([self._encoder.encode(entry) for entry in reply])
-        for entry, offset in zip(reply, offsets, strict=True):
-            self._offsets.setdefault(entry.search, {})[entry.id] = offset
-            self._count(entry)
+    def append(self, entry: Entry) -> None:
+        """Put a reply on disk."""
+        self._note(entry, self._file.append(self._encoder.encode(entry)))
+        self._count(entry)
 
     def forget(self, search: str) -> None:
         """Drop a finished search from the index; its completions stay on disk."""
-        self._offsets.pop(search, None)
+        self._index.pop(search, None)
 
     def close(self) -> None:
         """Synchronise and close."""
         self._file.close()
 
+    def _note(self, entry: Entry, offset: int) -> None:
+        samples = self._index.setdefault(entry.search, {})
+        for number in range(len(entry.completions)):
+            samples[entry.asked, entry.first + number] = _Place(offset, number)
+
     def _count(self, entry: Entry) -> None:
-        self.spent.setdefault(entry.teacher, Spent()).add(entry.completion)
+        spent = self.spent.setdefault(entry.teacher, Spent())
+        for completion in entry.completions:
+            spent.add(completion)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,11 +44,7 @@ class LineFile:
 
     def append(self, line: bytes) -> int:
         """Write one line, given without its newline, and return the offset it stands at."""
-        return self.append_all([line])[0]
-
-    def append_all(self, lines: Sequence[bytes]) -> list[int]:
-        """Write lines that belong together, in one call: no kill can come between them."""
-        offset, data = self.size, b"".join(line + b"\n" for line in lines)
+        offset, data = self.size, line + b"\n"
         try:
             written = os.write(self._fd, data)
             while written < len(data):
@@ -60,7 +55,7 @@ class LineFile:
         self.size += len(data)
         if time.monotonic() - self._synced_at > SYNC_EVERY_S:
             self.sync()
-        return list(accumulate((len(line) + 1 for line in lines[:-1]), initial=offset))
+        return offset
 
     def sync(self) -> None:
         """Wait until everything written is on the disk."""

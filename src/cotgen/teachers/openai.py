@@ -128,11 +128,13 @@ class OpenAITeacher(Component):
 
     def _from_status(self, error: openai.APIStatusError, n: int) -> TeacherError | RecipeError:
         status, said = error.status_code, self._said(error)
-        if status in (401, 403):
+        if status == 401:
             return RecipeError(
                 f"teachers: {self.model}: the server refused the key in {self.api_key_env} "
-                f"(HTTP {status}: {said})"
+                f"(HTTP 401: {said})"
             )
+        if status == 429 and error.code == "insufficient_quota":
+            return RecipeError(f"teachers: {self.model}: the account has no credit left: {said}")
         if status == 404:
             return RecipeError(
                 f"teachers: {self.model}: the server knows no such model or address "
@@ -185,10 +187,11 @@ def _completions(body: bytes, n: int) -> list[Completion]:
     if not choices:
         raise TeacherError("the reply holds no choices", retryable=True)
     texts = [_texts(choice.message) for choice in choices]
-    for choice, (text, reasoning) in zip(choices, texts, strict=True):
-        # One that was cut off may be empty: hidden reasoning can use up all of max_tokens.
-        if not text and not reasoning and _finish(choice.finish_reason) == "stop":
-            raise TeacherError("the reply holds a choice without a text", retryable=True)
+    # An empty choice beside others was paid for, and is kept as an attempt without an answer. One
+    # that was cut off may be empty: hidden reasoning can use up all of max_tokens.
+    ended = all(_finish(choice.finish_reason) == "stop" for choice in choices)
+    if ended and not any(text or reasoning for text, reasoning in texts):
+        raise TeacherError("the reply holds no text", retryable=True)
     usage = reply.usage or _Usage()
     tokens = shares(usage.completion_tokens, [len(text) + len(why) for text, why in texts])
     return [

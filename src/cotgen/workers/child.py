@@ -22,16 +22,18 @@ from cotgen.workers.frames import DONE, FAILED, LENGTH, READY, Job, framed
 def main() -> None:
     """Serve requests until the parent closes the pipe."""
     requests, replies = sys.stdin.buffer, _private_stdout()
-    job: Job[object] = cloudpickle.loads(_read(requests) or b"")
+    told = _read(requests)
+    if told is None:
+        return  # The parent died before it said what to do.
+    job: Job[object] = cloudpickle.loads(told)
     memory = job.memory_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
     decode = msgspec.msgpack.Decoder(job.request).decode
     _write(replies, READY)
     while (frame := _read(requests)) is not None:
         # The parent kills a late child. If the parent is gone, the kernel does.
-        signal.setitimer(signal.ITIMER_REAL, 2 * job.timeout_s + 5)
+        signal.setitimer(signal.ITIMER_REAL, job.timeout_s + 1)
         try:
             reply = DONE + msgspec.msgpack.encode(job.function(*decode(frame)))
         except MemoryError:

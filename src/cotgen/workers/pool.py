@@ -38,8 +38,7 @@ class Pool(Generic[R]):
         self._job = job
         self._decoder = msgspec.msgpack.Decoder(reply)
         self._size = size or len(os.sched_getaffinity(0))
-        self._waiting: deque[_Call[R]] = deque()
-        self._wake = asyncio.Condition()
+        self._waiting: asyncio.Queue[_Call[R]] = asyncio.Queue()
         self._keepers: list[asyncio.Task[None]] = []
         self._broken: BaseException | None = None
 
@@ -64,11 +63,9 @@ class Pool(Generic[R]):
         if self._broken:
             raise self._broken
         call: _Call[R] = _Call(msgspec.msgpack.encode(args))
-        self._waiting.append(call)
+        self._waiting.put_nowait(call)
         if len(self._keepers) < self._size:
             self._keepers.append(asyncio.create_task(self._keep_child()))
-        async with self._wake:
-            self._wake.notify()
         return await call.reply
 
     async def _keep_child(self) -> None:
@@ -82,8 +79,8 @@ class Pool(Generic[R]):
                     await child.kill()
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             self._broken = error
-            while self._waiting:
-                self._waiting.popleft().fail(error)
+            while not self._waiting.empty():
+                self._waiting.get_nowait().fail(error)
 
     async def _feed(self, child: _Child) -> None:
         """Hand out calls until the child is late or dies."""
@@ -98,13 +95,14 @@ class Pool(Generic[R]):
                 batch.popleft().fail(WorkerError(str(gone)))
                 return
             finally:
-                self._waiting.extendleft(reversed(batch))
+                for call in batch:
+                    self._waiting.put_nowait(call)
 
     async def _take(self) -> deque[_Call[R]]:
-        async with self._wake:
-            await self._wake.wait_for(lambda: bool(self._waiting))
-        share = max(1, min(_BATCH, len(self._waiting) // self._size))
-        return deque(self._waiting.popleft() for _ in range(share))
+        batch = deque([await self._waiting.get()])
+        while len(batch) < _BATCH and self._waiting.qsize() >= self._size:
+            batch.append(self._waiting.get_nowait())
+        return batch
 
     def _settle(self, call: _Call[R], frame: bytes) -> None:
         if frame[:1] != DONE:
@@ -156,6 +154,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             limit=1 << 24,
+            process_group=0,  # Ctrl-C is the parent's to handle.
         )
         child = cls(process, job.timeout_s)
         try:
