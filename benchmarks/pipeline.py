@@ -25,7 +25,7 @@ import msgspec
 
 from cotgen import Recipe, load_recipe, parse_recipe, run
 from cotgen.records import Completion, Problem, Searched
-from cotgen.runs import Run
+from cotgen.runs import Run, shape_of
 from cotgen.steps import parse
 
 PER_PROBLEM = 8
@@ -145,7 +145,7 @@ def _child(path: Path) -> None:
 
 def _bare(recipe: Recipe, folder: Path) -> dict[str, float]:
     """Seconds of bare loops over the same attempts."""
-    with Run(recipe, folder / recipe.name, write=False) as made:
+    with Run(shape_of(recipe), folder / recipe.name, write=False) as made:
         problems = list(made.problems.lines())
         searched = list(made.attempts.lines())
         golds = {problem.id: problem for problem in problems}

@@ -149,6 +149,10 @@ def test_check_gold_lists_the_golds_that_do_not_verify(tmp_path: Path) -> None:
     assert said.returncode == 1
     assert "1 of 2 golds verify against themselves" in said.stdout
     assert "'}{' is unverifiable" in said.stdout
+    path.write_text("garbage\n", encoding="utf-8")
+    said = cotgen("check", QUICKSTART, "--gold", "--set", problems, cwd=tmp_path)
+    assert said.returncode == 1
+    assert f"1 bad lines; the first is {path}:1" in said.stdout
 
 
 def test_show_gives_a_run_a_problem_and_a_row(done: Path) -> None:
@@ -213,7 +217,7 @@ def test_bad_lines_are_listed_with_file_and_line(tmp_path: Path) -> None:
     skipped = ("--set", "problems.on_bad_line=skip")
     made = cotgen("run", QUICKSTART, *problems, *skipped, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    assert "2 bad lines" in made.stdout
+    assert "2, listed in bad_lines.jsonl" in made.stdout
     assert (tmp_path / "outputs/quickstart/bad_lines.jsonl").read_text().count("\n") == 2
 
 
@@ -224,7 +228,7 @@ def test_a_problem_that_changed_or_went_away_is_refused(tmp_path: Path) -> None:
     arguments = ("run", QUICKSTART, "--set", f"problems={{kind: jsonl, path: {path}}}")
     assert cotgen(*arguments, cwd=tmp_path).returncode == 0
     path.write_text(json.dumps(rows[0]), encoding="utf-8")
-    assert "no longer holds 1 problems" in cotgen(*arguments, cwd=tmp_path).stderr
+    assert "no longer holds 1 problem(s)" in cotgen(*arguments, cwd=tmp_path).stderr
     rows[0]["answer"] = "8"
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     said = cotgen(*arguments, cwd=tmp_path)
@@ -288,3 +292,85 @@ def test_without_a_terminal_progress_is_plain_lines(done: Path) -> None:
     made = cotgen(*SMALL, "--name", "plain", cwd=done)
     assert "\x1b" not in made.stderr + made.stdout
     assert "search 6/6 searches" in made.stderr
+
+
+def test_a_run_goes_on_in_its_folder_wherever_that_is(tmp_path: Path) -> None:
+    assert cotgen(*SMALL, "--outputs", "else", "--name", "F", cwd=tmp_path).returncode == 0
+    again = cotgen("run", "else/F", cwd=tmp_path)
+    assert again.stderr.count("nothing to do") == 4
+    (tmp_path / "else/F").rename(tmp_path / "moved")
+    again = cotgen("run", "moved", cwd=tmp_path)
+    assert again.stderr.count("nothing to do") == 4
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_fresh_never_empties_a_folder_that_no_run_made(tmp_path: Path) -> None:
+    (tmp_path / "docs/Thesis").mkdir(parents=True)
+    precious = tmp_path / "docs/Thesis/chapter.md"
+    precious.touch()
+    command = [COTGEN, *SMALL, "--outputs", "docs", "--name", "Thesis", "--fresh"]
+    code, said = _on_a_terminal(command, "Thesis\n", tmp_path)
+    assert code == 2
+    assert "is not the folder of a run" in said
+    assert precious.exists()
+
+
+@pytest.mark.parametrize("stage", ["load", "emit"])
+def test_ctrl_c_is_heard_in_stages_that_only_compute(tmp_path: Path, stage: str) -> None:
+    size = {"load": "2000000", "emit": "3000"}[stage]
+    process = subprocess.Popen(
+        [COTGEN, "run", QUICKSTART, "--limit", size, "--set", "search.n=2"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    begun = {"load": "outputs/quickstart/problems.jsonl", "emit": "outputs/quickstart/datasets"}
+    end = time.monotonic() + 60
+    while not (tmp_path / begun[stage]).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(2)
+    _, said = process.communicate(timeout=15)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 200_000, "p.jsonl:1: nested too deeply"),
+        ('{"id": "a", "question": "q", "answer": "1"}\n{"id": "a", "question": "r", "answer": "2"}',
+         "p.jsonl:2: the id 'a' stands for another problem at"),
+    ],
+)  # fmt: skip
+def test_bad_problems_are_named_by_line(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(content, encoding="utf-8")
+    problems = f"problems={{kind: jsonl, path: {path}}}"
+    said = cotgen("run", QUICKSTART, "--set", problems, cwd=tmp_path)
+    assert said.returncode == 2
+    assert message in said.stderr
+
+
+def test_hostile_yaml_and_names_are_refused(tmp_path: Path, done: Path) -> None:
+    (tmp_path / "deep.yaml").write_text("[" * 50_000, encoding="utf-8")
+    said = cotgen("run", "deep.yaml", cwd=tmp_path)
+    assert (said.returncode, "not YAML" in said.stderr) == (2, True)
+    dataset = "{kind: dpo, name: sft.origin}"
+    said = cotgen("run", QUICKSTART, "--set", f"datasets.4={dataset}", cwd=tmp_path)
+    assert (said.returncode, ".origin" in said.stderr) == (2, True)
+    said = cotgen("show", "quickstart", "--dataset", "../../x", cwd=done)
+    assert (said.returncode, "holds no dataset" in said.stderr) == (2, True)
+
+
+def test_ids_and_tags_are_shown_without_control_characters(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    row = {"id": "\x1b[31mred\u202e", "question": "Start with 5. Add 2.", "answer": "7",
+           "tags": ["\x1b[2J"], "level": "\x07"}  # fmt: skip
+    path.write_text(json.dumps(row), encoding="utf-8")
+    problems = f"problems={{kind: jsonl, path: {path}, fields: {{tags: tags}}}}"
+    made = cotgen("run", QUICKSTART, "--set", problems, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    for arguments in ([], [row["id"]], ["--dataset", "sft"]):
+        said = cotgen("show", "quickstart", *map(str, arguments), cwd=tmp_path)
+        assert said.returncode == 0, said.stderr
+        assert not {"\x1b", "\x07", "\u202e"} & set(said.stdout)

@@ -51,7 +51,7 @@ SAID: dict[FaultKind, str] = {
     "malformed": r"not a chat completion \(.*\): '\{",
     "empty_choices": r"the reply holds no choices",
     "html": r"not a chat completion \(.*\): '<html>",
-    "null_content": r"a choice without a text",
+    "null_content": r"the reply holds no text",
     "bad_request": r"HTTP 400: .*prompt is too long",
 }
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from pydantic import ValidationError
 
-from cotgen import Summary, parse_recipe, run, run_async
+from cotgen import Recipe, Summary, parse_recipe, run, run_async
 from cotgen.errors import NoWorkers, RecipeError, TeacherError
 from cotgen.protocols import Ask, Component, Price, Request
 from cotgen.records import Attempt, Completion, Problem, Step, Verdict
-from cotgen.runs import Run
+from cotgen.runs import Run, shape_of
 from cotgen.store.folder import RunFolder
 
 BASE: dict[str, Any] = {
@@ -143,7 +144,7 @@ def test_a_failed_search_is_owed_again_and_its_paid_samples_are_not_bought_twice
     assert first.reasons == {"not today": first.failed["search"]}
     moody.trouble.unlink()
     second = run(recipe, outputs=tmp_path)
-    assert second.failed == {"search": 0, "chain": 0}
+    assert second.failed == {"search": 0}
     assert second.attempts == 72
     asked = moody.asked.read_text(encoding="utf-8").splitlines()
     assert len(asked) == len(set(asked)) == 72
@@ -252,7 +253,7 @@ def test_attempts_that_did_not_stop_by_themselves_are_never_verified(tmp_path: P
 def test_a_group_streams_without_a_chain_stage(tmp_path: Path) -> None:
     recipe = parse_recipe(BASE | {"chains": None, "datasets": []})
     run(recipe, outputs=tmp_path)
-    with Run(recipe, tmp_path / "r", write=False) as opened:
+    with Run(shape_of(recipe), tmp_path / "r", write=False) as opened:
         groups = list(opened.groups())
     assert [len(group.judged) for group in groups] == [6] * 6
     assert not (tmp_path / "r/chains.jsonl").exists()
@@ -261,8 +262,8 @@ def test_a_group_streams_without_a_chain_stage(tmp_path: Path) -> None:
 def test_reading_a_run_while_it_is_locked_changes_nothing(tmp_path: Path) -> None:
     go(tmp_path, until="search")
     before = files(tmp_path)
-    recipe = parse_recipe(BASE)
-    with RunFolder(tmp_path / "r").locked(), Run(recipe, tmp_path / "r", write=False) as opened:
+    reader = Run(shape_of(parse_recipe(BASE)), tmp_path / "r", write=False)
+    with RunFolder(tmp_path / "r").locked(), reader as opened:
         assert all(judged.verdict is None for group in opened.groups() for judged in group.judged)
     assert files(tmp_path) == before
 
@@ -270,3 +271,157 @@ def test_reading_a_run_while_it_is_locked_changes_nothing(tmp_path: Path) -> Non
 def test_an_attempt_keeps_its_text_byte_for_byte() -> None:
     attempt = Attempt((Step("a \n\n"), Step("b")), thought_steps=1)
     assert (attempt.text, attempt.thought, attempt.solution) == ("a \n\nb", "a \n\n", "b")
+
+
+def recorded(path: Path, *texts: str, gold: str = "4") -> dict[str, Any]:
+    """Sections of a recipe over one recorded problem."""
+    row = {"id": "p", "question": "2 + 2?", "answer": gold, "attempts": texts}
+    path.write_text(json.dumps(row), encoding="utf-8")
+    return {
+        "problems": {"kind": "jsonl", "path": str(path)},
+        "teachers": {"t": {"kind": "replay", "path": str(path), "attempts": "attempts"}},
+    }
+
+
+def outcomes(outputs: Path) -> list[str]:
+    return [line["outcome"] for line in lines(outputs / "r/verdicts.jsonl")]
+
+
+def test_growing_keeps_the_attempts_there_are_whatever_the_recording_says_now(
+    tmp_path: Path,
+) -> None:
+    file, right, wrong = tmp_path / "p.jsonl", "\\boxed{4}", "\\boxed{5}"
+    sections = recorded(file, right, wrong, right, wrong)
+    go(tmp_path, **sections, search={"kind": "sample", "n": 2})
+    recorded(file, wrong, right, right, wrong)
+    go(tmp_path, **sections, search={"kind": "sample", "n": 4})
+    assert outcomes(tmp_path) == ["correct", "incorrect", "correct", "incorrect"]
+    for row in lines(tmp_path / "r/datasets/dpo.jsonl"):
+        assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == (right, wrong)
+
+
+def test_a_verdict_on_another_text_or_gold_is_made_again(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    sections = recorded(file, "\\boxed{4}", "\\boxed{5}")
+    search = {"kind": "sample", "n": 2}
+    go(tmp_path, **sections, search=search)
+    recorded(file, "\\boxed{5}", "\\boxed{4}")
+    (tmp_path / "r/attempts.jsonl").unlink()
+    go(tmp_path, **sections, search=search)
+    assert outcomes(tmp_path) == ["incorrect", "correct"]
+    recorded(file, "\\boxed{5}", "\\boxed{4}", gold="5")
+    (tmp_path / "r/problems.jsonl").unlink()
+    go(tmp_path, **sections, search=search)
+    assert outcomes(tmp_path) == ["correct", "incorrect"]
+    (pair,) = lines(tmp_path / "r/datasets/dpo.jsonl")
+    assert pair["chosen"][0]["content"] == "\\boxed{5}"
+
+
+def test_a_redo_that_is_refused_deletes_nothing(tmp_path: Path) -> None:
+    go(tmp_path)
+    before = files(tmp_path)
+    other = parse_recipe(BASE | {"problems": {"kind": "generated", "limit": 6, "seed": 5}})
+    with pytest.raises(RecipeError, match=r"problems\.seed"):
+        asyncio.run(run_async(other, outputs=tmp_path, redo="search"))
+    assert files(tmp_path) == before
+
+
+def test_a_recipe_that_no_longer_allows_test_problems_is_refused(tmp_path: Path) -> None:
+    sections = recorded(tmp_path / "p.jsonl", "\\boxed{4}")
+    sections["problems"]["split"] = "test"
+    search = {"kind": "sample", "n": 1}
+    go(tmp_path, **sections, search=search, datasets=[{"kind": "sft", "allow_test": True}])
+    with pytest.raises(RecipeError, match="is of a test split"):
+        go(tmp_path, **sections, search=search, datasets=[{"kind": "sft"}])
+
+
+def test_an_emit_that_was_cut_short_is_not_taken_for_another_recipes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cotgen.export import DatasetWriter
+
+    go(tmp_path)
+    before = files(tmp_path)
+    finish = DatasetWriter.finish
+    done: list[DatasetWriter] = []
+
+    def dies_after_one(writer: DatasetWriter) -> None:
+        if done:
+            raise KeyboardInterrupt
+        done.append(writer)
+        finish(writer)
+
+    fewer = [{"kind": "sft", "from": "chains", "per_problem": 1}, {"kind": "dpo"}]
+    monkeypatch.setattr(DatasetWriter, "finish", dies_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, datasets=[*fewer[:1], {"kind": "dpo", "pairs_per_problem": 1}])
+    monkeypatch.undo()
+    assert files(tmp_path) != before
+    go(tmp_path)
+    assert files(tmp_path) == before
+
+
+def test_another_recipe_seed_samples_anew(tmp_path: Path) -> None:
+    moody = Moody(trouble=tmp_path / "none", asked=tmp_path / "asked")
+    recipe = parse_recipe(BASE).model_copy(update={"teachers": {"m": moody}})
+    run(recipe, outputs=tmp_path)
+    other = recipe.model_copy(update={"seed": 2})
+    asyncio.run(run_async(other, outputs=tmp_path, redo="search"))
+    asked = moody.asked.read_text(encoding="utf-8").splitlines()
+    assert len(asked) == len(set(asked)) == 72
+
+
+class Nameless(Component):
+    """A verifier without a kind that finds everything right."""
+
+    timeout_s: float = 1.0
+
+    def verify(self, problem: Problem, solution: str) -> Verdict:
+        return Verdict("correct")
+
+
+class NamelessToo(Nameless):
+    """Another one."""
+
+
+def test_two_verifiers_without_a_kind_are_not_taken_for_one(tmp_path: Path) -> None:
+    recipe = parse_recipe(BASE)
+    run(Recipe(**{**dict(recipe), "verifier": Nameless()}), outputs=tmp_path)
+    with pytest.raises(RecipeError, match=r"verifier\.class"):
+        run(Recipe(**{**dict(recipe), "verifier": NamelessToo()}), outputs=tmp_path)
+
+
+def test_a_component_of_the_wrong_family_is_refused() -> None:
+    recipe = dict(parse_recipe(BASE))
+    with pytest.raises(ValidationError, match="SampleSearch has no verify, timeout_s"):
+        Recipe(**{**recipe, "verifier": recipe["search"]})
+
+
+def test_a_run_inside_a_loop_says_what_to_do() -> None:
+    async def inside() -> None:
+        with pytest.raises(RuntimeError, match="await run_async"):
+            run(parse_recipe(BASE))
+
+    asyncio.run(inside())
+
+
+class Lapsing(Moody):
+    """A teacher whose key stops working while other requests are in flight."""
+
+    async def _ask(self, request: Request) -> list[Completion]:
+        if "9." in request.question:
+            raise RecipeError("the key has lapsed")
+        await asyncio.sleep(0.05)
+        with self.asked.open("a", encoding="utf-8") as file:
+            file.write("paid\n")
+        return [Completion("\\boxed{1}")]
+
+
+def test_what_is_in_flight_when_a_run_is_stopped_is_kept(tmp_path: Path) -> None:
+    lapsing = Lapsing(trouble=tmp_path / "none", asked=tmp_path / "asked", concurrency=12)
+    recipe = parse_recipe(BASE | {"problems": {"kind": "generated", "limit": 12}})
+    with pytest.raises(RecipeError, match="lapsed"):
+        run(recipe.model_copy(update={"teachers": {"m": lapsing}}), outputs=tmp_path)
+    paid = (tmp_path / "asked").read_text(encoding="utf-8").count("paid")
+    kept = sum(len(entry["completions"]) for entry in lines(tmp_path / "r/journal.jsonl"))
+    assert kept == paid > 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import yaml
@@ -25,12 +24,15 @@ def resolved(recipe: Recipe) -> str:
 def estimate(recipe: Recipe) -> Iterator[str]:
     """Lines on problems, calls, tokens and cost. Reads the source to its limit."""
     problems = samples = prompt_tokens = tokens = 0
-    for problem in _problems(recipe):
+    bad: list[BadLine] = []
+    for problem in _problems(recipe, bad):
         problems += 1
         for messages, sampling in recipe.search.most_calls(problem):
             samples += sampling.n
             prompt_tokens += _tokens(messages) * sampling.n
             tokens += sampling.n * sampling.max_tokens
+    if bad:
+        yield f"{len(bad):,} bad lines; the first is {bad[0].where}: {bad[0].error}"
     teachers = len(recipe.teachers)
     yield f"{problems:,} problems × {teachers} teachers: {samples * teachers:,} completions"
     for name, teacher in recipe.teachers.items():
@@ -69,13 +71,24 @@ async def golds(recipe: Recipe) -> Golds:
                     f"{problem.id}: {problem.answer!r} is {verdict.outcome}: {verdict.reason}"
                 )
 
-        await bounded(_problems(recipe), judge, at_once=64)
-    return Golds(seen, seen - len(lines), sorted(lines))
+        bad: list[BadLine] = []
+        await bounded(_problems(recipe, bad), judge, at_once=64)
+    correct = seen - len(lines)
+    lines += [f"{line.where}: {line.error}" for line in bad]
+    return Golds(seen, correct, sorted(lines))
 
 
-def _problems(recipe: Recipe) -> Iterator[Problem]:
-    loaded = (item for item in recipe.problems.load() if not isinstance(item, BadLine))
-    return islice(loaded, recipe.problems.limit)
+def _problems(recipe: Recipe, bad: list[BadLine]) -> Iterator[Problem]:
+    """The problems that a run would load; bad lines are collected."""
+    taken = 0
+    for item in recipe.problems.load():
+        if isinstance(item, BadLine):
+            bad.append(item)
+            continue
+        if taken == recipe.problems.limit:
+            return
+        taken += 1
+        yield item
 
 
 def _tokens(messages: list[Message]) -> int:

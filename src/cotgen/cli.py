@@ -67,6 +67,9 @@ def run(
 ) -> None:
     """Run a recipe, or go on with its run. Running again resumes."""
     with _errors():
+        if recipe.is_dir():
+            # A run goes on where it stands, whatever its folder was called when it began.
+            outputs, name = recipe.absolute().parent, name or recipe.absolute().name
         loaded = _load(recipe, set_, limit, name)
         if fresh:
             _delete(loaded, outputs)

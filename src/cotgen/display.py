@@ -21,9 +21,9 @@ from cotgen.export import SUFFIXES
 from cotgen.menus import MENUS
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component
-from cotgen.recipe import announced, load_recipe
+from cotgen.recipe import announced
 from cotgen.records import Chain, Group, Judged, Outcome
-from cotgen.runs import Run
+from cotgen.runs import Run, saved_shape
 from cotgen.summary import Summary, read_summary
 
 COLOURS: dict[Outcome | None, str] = {
@@ -50,8 +50,8 @@ def show_summary(summary: Summary, folder: Path) -> None:
 def show_run(folder: Path) -> None:
     """A run's numbers, and a line for each of its first problems."""
     console = Console()
-    show_summary(read_summary(_existing(folder)), folder)
     with _opened(folder) as run:
+        show_summary(read_summary(folder), folder)
         for number, group in enumerate(run.groups()):
             if number == 20:
                 console.print(f"… and {len(run.problems) - 20:,} problems more")
@@ -60,7 +60,7 @@ def show_run(folder: Path) -> None:
             for judged in group.judged:
                 outcome = judged.verdict.outcome if judged.verdict else None
                 marks.append("●", COLOURS[outcome])
-            head = Text(f"{group.problem.id}  ", style="bold")
+            head = _text(f"{group.problem.id}  ", "bold")
             question = visible(" ".join(group.problem.question.split()))
             console.print(head + marks + Text(f"  {question[:80]}"), soft_wrap=True)
     console.print(Text(f"A problem in full: cotgen show {folder.name} ID"))
@@ -69,7 +69,7 @@ def show_run(folder: Path) -> None:
 def show_problem(folder: Path, id: str) -> None:
     """A problem with everything made of it, coloured by verdict."""
     console = Console()
-    with _opened(_existing(folder)) as run:
+    with _opened(folder) as run:
         problem = run.problems.find(id.split("@")[0]) if id not in run.problems else None
         if id in run.problems:
             problem = run.problems.get(id)
@@ -84,10 +84,11 @@ def show_problem(folder: Path, id: str) -> None:
 def show_row(folder: Path, dataset: str, number: int) -> None:
     """A row as it is trained, and where it came from."""
     console = Console()
-    rows = _existing(folder) / "datasets" / f"{dataset}.jsonl"
-    if not rows.exists():
-        made = sorted(path.stem for path in rows.parent.glob("*.parquet"))
+    saved_shape(folder)
+    made = sorted(path.stem for path in (folder / "datasets").glob("*.parquet"))
+    if dataset not in made:
         raise RecipeError(f"{folder} holds no dataset {dataset!r}: choose {', '.join(made)}")
+    rows = folder / "datasets" / f"{dataset}.jsonl"
     row, origin = (_line(rows.with_suffix(suffix), number) for suffix in SUFFIXES[::2])
     console.print(Text(f"{dataset}, row {number}", style="bold underline"))
     for column, value in row.items():
@@ -135,21 +136,25 @@ def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "problems", f"{summary.problems:,}, {summary.solved:,} with a correct attempt"
     verdicts = ", ".join(f"{n:,} {outcome}" for outcome, n in summary.verdicts.items() if n)
     yield "attempts", f"{summary.attempts:,}" + (f": {verdicts}" if verdicts else "")
+    for reason, times in list(summary.unverifiable.items())[:3]:
+        yield "unverifiable", f"{times:,} × {visible(reason)}"
     if summary.chains:
+        text = f"{summary.chains:,} with {summary.wrong_in_chains:,} wrong attempts in context"
+        if summary.forced_without_wrong < summary.chains:
+            text += f"; nearest wrong attempt {summary.distance:,.1f} characters away on average"
+        yield "chains", text
+    if summary.set_aside:
         yield (
-            "chains",
-            f"{summary.chains:,} with {summary.wrong_in_chains:,} wrong attempts in context; "
-            f"nearest wrong attempt {summary.distance:,.1f} characters away on average",
+            "set aside",
+            f"{summary.set_aside:,} wrong attempts: repeated, or equal to a correct one",
         )
     for name, rows in summary.rows.items():
         refused = ", ".join(f"{n:,} {reason}" for reason, n in summary.refused[name].items())
         yield f"{name} rows", f"{rows:,}" + (f" (left out: {refused})" if refused else "")
-    if summary.bad_lines or summary.duplicate_problems:
-        yield (
-            "left out",
-            f"{summary.bad_lines:,} bad lines (bad_lines.jsonl), "
-            f"{summary.duplicate_problems:,} repeated problems",
-        )
+    if summary.bad_lines:
+        yield "bad lines", f"{summary.bad_lines:,}, listed in bad_lines.jsonl"
+    if summary.duplicate_problems:
+        yield "repeated", f"{summary.duplicate_problems:,} problems that stand twice, taken once"
     yield (
         "tokens",
         f"{summary.tokens:,}" + (f", ${summary.cost_usd:,.4f}" if summary.cost_usd else ""),
@@ -158,14 +163,8 @@ def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "seconds", seconds
 
 
-def _existing(folder: Path) -> Path:
-    if not (folder / "recipe.yaml").exists():
-        raise RecipeError(f"{folder} is not the folder of a run")
-    return folder
-
-
 def _opened(folder: Path) -> Run:
-    return Run(load_recipe(folder / "recipe.yaml"), folder, write=False)
+    return Run(saved_shape(folder), folder, write=False)
 
 
 def _line(path: Path, number: int) -> dict[str, Any]:
@@ -188,7 +187,7 @@ def _turns(value: object) -> Iterator[tuple[str, str]]:
 def _problem_parts(group: Group) -> Iterator[Text]:
     problem = group.problem
     facts = [problem.level, problem.split, problem.source, problem.license, *problem.tags]
-    yield Text(problem.id, style="bold") + Text("  " + " · ".join(fact for fact in facts if fact))
+    yield _text(problem.id, "bold") + _text("  " + " · ".join(fact for fact in facts if fact))
     yield _indented(problem.question, "")
     yield Text("gold  ", style="bold") + Text(visible(problem.answer))
     for judged in group.judged:
@@ -202,7 +201,7 @@ def _problem_parts(group: Group) -> Iterator[Text]:
 def _attempt_parts(judged: Judged) -> Iterator[Text]:
     verdict = judged.verdict
     outcome = verdict.outcome if verdict else None
-    head = Text(judged.id, style="bold") + Text(f"  {outcome or 'not judged'}", COLOURS[outcome])
+    head = _text(judged.id, "bold") + Text(f"  {outcome or 'not judged'}", COLOURS[outcome])
     if verdict and verdict.predicted:
         head.append(f"  answer {visible(verdict.predicted)}")
     if verdict and (verdict.reason or verdict.method):
@@ -215,11 +214,18 @@ def _chain_part(number: int, chain: Chain) -> Text:
     head = Text(f"chain {number}  ", style="bold")
     *earlier, correct = chain.attempts
     for id in earlier:
-        head.append(f"{id} ", "red").append("→ ")
-    head.append(correct, "green")
+        head.append_text(_text(f"{id} → ", "red"))
+    head.append_text(_text(correct, "green"))
     if chain.nearest:
-        head.append(f"  (nearest wrong: {chain.nearest}, {chain.distance:,} characters away)")
+        head.append_text(
+            _text(f"  (nearest wrong: {chain.nearest}, {chain.distance:,} characters away)")
+        )
     return head
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Text of the run's, which may be hostile."""
+    return Text(visible(text), style)
 
 
 def _indented(text: str, style: str) -> Text:

@@ -5,6 +5,7 @@ A dataset appears whole or not at all: files are drafts until all of them are wr
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from cotgen.records import Group
 
 SUFFIXES = (".jsonl", ".parquet", ".origin.jsonl")
 _ROWS_AT_ONCE = 1000
+_PAUSE_EVERY = 64
 
 
 class DatasetWriter:
@@ -99,13 +101,15 @@ class _Encoder:
 _ENCODER = _Encoder()
 
 
-def write_datasets(
+async def write_datasets(
     folder: Path, emitters: list[Emitter], groups: Iterator[Group], draw: Draw
 ) -> list[DatasetWriter]:
     """Write datasets in one pass over the groups; return the closed writers for their counts."""
     writers = [DatasetWriter(folder, emitter) for emitter in emitters]
     try:
-        for group in groups:
+        for number, group in enumerate(groups):
+            if number % _PAUSE_EVERY == 0:
+                await asyncio.sleep(0)  # Writing never waits, but Ctrl-C must be heard.
             for writer in writers:
                 writer.add(group, draw)
         for writer in writers:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import cache
 from hashlib import blake2b
-from itertools import count, takewhile
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -18,14 +18,14 @@ import yaml
 from cotgen import summary as numbers
 from cotgen.errors import RecipeError, StoreError, TeacherError
 from cotgen.export import SUFFIXES, write_datasets
+from cotgen.loading import Loader, gone, refuse_test_problems
 from cotgen.protocols import Emitter, Verify
 from cotgen.recipe import Recipe, lasting
-from cotgen.records import Attempt, BadLine, Chained, Group, Problem, Searched, Verdict, Verified
-from cotgen.runs import Run, attempt_id
+from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
+from cotgen.runs import Judgeable, Run, shape_of
 from cotgen.store import Journal, replace_file
 from cotgen.store.journal import Spent
 from cotgen.summary import Summary
-from cotgen.testsets import test_set_of
 from cotgen.wiring import Sampler, draws, samplers, services, verification
 from cotgen.workers import bounded
 
@@ -40,7 +40,6 @@ TABLES: dict[Stage, str] = {
     "chain": "chains",
 }
 _VERIFIED_AT_ONCE = 256
-_SHOWN_BAD_LINES = 20
 
 
 class Watch(Protocol):
@@ -82,6 +81,8 @@ def run(recipe: Recipe, *, outputs: Path | str = "outputs", until: Stage = "emit
     number is `Summary.failed`. Raises RecipeError, StoreError, RunLocked. Inside a running event
     loop (a notebook) use `await run_async(…)`.
     """
+    if _in_event_loop():
+        raise RuntimeError("an event loop is running (a notebook?): use await run_async(…)")
     return asyncio.run(run_async(recipe, outputs=outputs, until=until))
 
 
@@ -95,11 +96,10 @@ async def run_async(
 ) -> Summary:
     """As `run`; `redo` makes the tables of a stage and of those after it again."""
     path = Path(outputs) / recipe.name
-    with Run(recipe, path) as opened, opened.folder.locked(), _logged(path / "run.log"):
-        if redo:
-            opened.folder.drop([TABLES[stage] for stage in _from(redo) if stage in TABLES])
-        work = _Work(opened, watch or Unwatched())
-        work.claim_tables()
+    opened = Run(shape_of(recipe), path)
+    with opened, opened.folder.locked(), _logged(path / "run.log"):
+        work = _Work(recipe, opened, watch or Unwatched())
+        work.claim_tables(redo)
         resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True, width=100)
         replace_file(path / "recipe.yaml", resolved.encode())
         for stage in STAGES[: STAGES.index(until) + 1]:
@@ -107,27 +107,44 @@ async def run_async(
         return work.finish()
 
 
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class _Work:
     """One run at work. Each stage returns how many pieces it did; none were owed if that is 0."""
 
-    def __init__(self, run: Run, watch: Watch) -> None:
+    def __init__(self, recipe: Recipe, run: Run, watch: Watch) -> None:
+        self.recipe = recipe
         self.run = run
-        self.recipe = run.recipe
         self.watch = watch
         self.summary = numbers.read_summary(run.folder.path)
-        self.summary.name = run.recipe.name
+        self.summary.name = recipe.name
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
+        self.stopped_by: RecipeError | None = None
 
-    def claim_tables(self) -> None:
-        """Refuse to mix this recipe's data with those of another, before anything is paid."""
-        recipe, folder = self.recipe, self.run.folder
+    def claim_tables(self, redo: Stage | None) -> None:
+        """Refuse to mix this recipe's data with those of another, before anything is paid.
+
+        What `redo` names is deleted once nothing else speaks against the recipe, the last table
+        first: a kill in between leaves no table that was made from a deleted one.
+        """
+        recipe = self.recipe
         verifier = ("verifier",) if "verifier" in recipe.search.needs else ()
-        folder.claim_table("problems", recipe.lasting("problems"))
-        folder.claim_table("attempts", recipe.lasting("seed", "search", "teachers", *verifier))
-        folder.claim_table("verdicts", recipe.lasting("verifier"))
+        claims = {
+            "problems": recipe.lasting("problems"),
+            "attempts": recipe.lasting("seed", "search", "teachers", *verifier),
+            "verdicts": recipe.lasting("verifier"),
+        }
         if recipe.chains:
-            folder.claim_table("chains", recipe.lasting("seed", "chains"))
+            claims["chains"] = recipe.lasting("seed", "chains")
+        dropped = [TABLES[stage] for stage in _from(redo) if stage in TABLES] if redo else []
+        self.run.folder.claim(claims, dropped[::-1])
 
     async def do(self, stage: Stage) -> None:
         """One stage, with its time."""
@@ -151,25 +168,30 @@ class _Work:
         run, summary = self.run, self.summary
         numbers.fail(run, summary, self.growth_failed)
         numbers.count(run, summary)
-        numbers.spend(run, summary, self._spent())
+        numbers.spend(run, self.recipe, summary, self._spent())
         numbers.write_summary(run.folder.path, summary)
         return summary
 
     # load
 
     async def _load(self) -> int:
+        fresh = await self._load_source()
+        refuse_test_problems(self.recipe, self.run)
+        return fresh
+
+    async def _load_source(self) -> int:
         source, table = self.recipe.problems, self.run.problems
         manifest = self.run.folder.manifest
         identity = _digest(lasting(source), source.limit)
         if source.remote and manifest.loaded.get("identity") == identity:
             return 0
         self.watch.start("load", source.limit)
-        loader = _Loader(self.run)
-        fresh = loader.load(self.watch)
+        loader = Loader(self.recipe, self.run)
+        fresh = await loader.load(self.watch.advance)
         if len(loader.seen) == len(table):
             table.seal(loader.seen)
         elif source.limit is None or len(loader.seen) < source.limit:
-            raise RecipeError(_gone(table.ids(), loader.seen, self.recipe.name))
+            raise RecipeError(gone(table.ids(), loader.seen, self.recipe.name))
         loaded = {
             "identity": identity,
             "bad_lines": loader.bad_lines,
@@ -203,6 +225,8 @@ class _Work:
             self.watch.see(live, self.spent or {})
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
+        if self.stopped_by:
+            raise self.stopped_by
 
     async def _search_with(self, live: tuple[Sampler, Verify | None]) -> None:
         """All searches of one teacher. Teachers do not wait for each other."""
@@ -225,11 +249,22 @@ class _Work:
                 self.growth_failed += 1  # What was there before stays.
             else:
                 self.run.attempts.append(Searched(id, problem.id, sampler.name, (), str(error)))
+        except RecipeError as error:
+            # Requests in flight are being paid for: they end, no new search begins.
+            self.stopped_by = self.stopped_by or error
+            return
         else:
-            attempts = tuple(self._signed(attempt, sampler.name) for attempt in found)
-            self.run.attempts.replace(Searched(id, problem.id, sampler.name, attempts))
+            self._write_attempts(id, problem, sampler.name, found)
         sampler.forget(id)
         self.watch.advance()
+
+    def _write_attempts(
+        self, id: str, problem: Problem, teacher: str, found: list[Attempt]
+    ) -> None:
+        """Write a search's line. Attempts that it had before stay: growing only adds."""
+        earlier = self.run.attempts.get(id).attempts if self.run.attempts.has_finished(id) else ()
+        fresh = (self._signed(attempt, teacher) for attempt in found[len(earlier) :])
+        self.run.attempts.replace(Searched(id, problem.id, teacher, (*earlier, *fresh)))
 
     def _signed(self, attempt: Attempt, teacher: str) -> Attempt:
         """The attempt with the teacher that gave it."""
@@ -239,13 +274,15 @@ class _Work:
 
     def _owed_searches(self, teacher: str) -> Iterator[Problem]:
         return (
-            problem for problem in self.run.active() if self._is_owed(f"{problem.id}@{teacher}")
+            problem
+            for problem in self.run.active()
+            if self._is_owed(f"{problem.id}@{teacher}") and not self.stopped_by
         )
 
     def _is_owed(self, search: str) -> bool:
         if not self.run.attempts.has_finished(search):
             return True
-        return self.recipe.search.wants_more(len(self.run.attempt_ids(search)))
+        return self.recipe.search.wants_more(self.run.attempt_count(search))
 
     def _search_order(self) -> Iterator[str]:
         return (
@@ -255,14 +292,15 @@ class _Work:
         )
 
     def _open_journal(self) -> Journal:
-        journal = Journal(self.run.folder.path / "journal.jsonl", self._is_owed)
+        # Each search has many entries, and asking whether it is owed reads its line.
+        journal = Journal(self.run.folder.path / "journal.jsonl", cache(self._is_owed))
         self.spent = journal.spent
         return journal
 
     # verify
 
     async def _verify(self) -> int:
-        owed = sum(len(ids) for _, _, ids in self._owed_verdicts())
+        owed = sum(1 for _ in self._owed_verdicts())
         if owed:
             self.watch.start("verify", owed)
             await self._verify_owed()
@@ -272,38 +310,24 @@ class _Work:
     async def _verify_owed(self) -> None:
         async with verification(self.recipe.verifier) as verify:
 
-            async def judge(item: tuple[str, Problem, Attempt]) -> None:
-                id, problem, attempt = item
-                verdict = await _judged(problem, attempt, verify)
-                self.run.verdicts.append(Verified(id, **msgspec.structs.asdict(verdict)))
+            async def judge(item: Judgeable) -> None:
+                verdict = await _judged(item.problem, item.attempt(), verify)
+                line = Verified(item.id, item.inputs, **msgspec.structs.asdict(verdict))
+                self.run.verdicts.replace(line)
                 self.watch.advance()
 
-            await bounded(self._unjudged(), judge, _VERIFIED_AT_ONCE)
+            await bounded(self._owed_verdicts(), judge, _VERIFIED_AT_ONCE)
 
     def _verdict_order(self) -> Iterator[str]:
-        """The attempts that have verdicts, found without reading the attempts once more."""
-        for search in self._search_order():
-            ids = (attempt_id(search, number) for number in count())
-            yield from takewhile(self.run.verdicts.__contains__, ids)
+        return (id for search in self._search_order() for id in self.run.judged_ids(search))
 
-    def _owed_verdicts(self) -> Iterator[tuple[Problem, str, list[str]]]:
-        """Searches with attempts that have no verdict, and the ids of these."""
+    def _owed_verdicts(self) -> Iterator[Judgeable]:
+        """The attempts without a verdict, or with one on another text or gold."""
         for problem in self.run.active():
-            for _, search in self.run.search_ids(problem):
-                ids = self.run.attempt_ids(search)
-                owed = [id for id in ids if id not in self.run.verdicts]
-                if owed:
-                    yield problem, search, owed
-
-    def _unjudged(self) -> Iterator[tuple[str, Problem, Attempt]]:
-        for problem, search, owed in self._owed_verdicts():
-            attempts = self.run.attempts.get(search).attempts
-            ids = [attempt_id(search, number) for number in range(len(attempts))]
-            yield from (
-                (id, problem, attempt)
-                for id, attempt in zip(ids, attempts, strict=True)
-                if id in owed
-            )
+            for item in self.run.judgeable(problem):
+                line = self.run.verdicts.find(item.id)
+                if line is None or line.inputs != item.inputs:
+                    yield item
 
     # chain
 
@@ -333,7 +357,7 @@ class _Work:
         for problem in self.run.active():
             inputs = self.run.verdicts_digest(problem)
             line = self.run.chains.find(problem.id)
-            if line is None or line.error or line.inputs != inputs:
+            if line is None or line.inputs != inputs:
                 yield problem, inputs
 
     # emit
@@ -344,9 +368,9 @@ class _Work:
         wanted = {
             dataset.file_name: _digest(lasting(dataset), inputs) for dataset in self.recipe.datasets
         }
-        for gone in set(manifest.datasets) - set(wanted):
+        for left in set(manifest.datasets) - set(wanted):
             for suffix in SUFFIXES:
-                (folder / f"{gone}{suffix}").unlink(missing_ok=True)
+                (folder / f"{left}{suffix}").unlink(missing_ok=True)
         manifest.datasets = {name: manifest.datasets.get(name, {}) for name in wanted}
         stale: list[Emitter] = [
             dataset
@@ -356,8 +380,11 @@ class _Work:
         ]
         if stale:
             self.watch.start("emit", None)
+            # Until they are written whole, nobody may take the files for either recipe's.
+            manifest.datasets |= {dataset.file_name: {} for dataset in stale}
+            self.run.folder.save_manifest()
             draw = draws(self.recipe.seed)
-            for writer in write_datasets(folder, stale, self._watched_groups(), draw):
+            for writer in await write_datasets(folder, stale, self._watched_groups(), draw):
                 name = writer.emitter.file_name
                 manifest.datasets[name] = {
                     "digest": wanted[name],
@@ -393,93 +420,6 @@ class _Work:
         return self.spent or {}
 
 
-class _Loader:
-    """Brings a source's problems into the table, and notices what is wrong with them."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._source = run.recipe.problems
-        self._refuses_test = [
-            number for number, each in enumerate(run.recipe.datasets) if not each.allow_test
-        ]
-        self._complaints: list[BadLine] = []
-        self.seen: dict[str, None] = {}
-        self.bad_lines = 0
-        self.duplicates = 0
-
-    def load(self, watch: Watch) -> int:
-        """Read the source and return how many problems are new."""
-        before = len(self._run.problems)
-        for item in self._source.load():
-            if isinstance(item, Problem):
-                item = _with_known_split(item)
-            if isinstance(item, BadLine):
-                self._complain(item)
-            elif item.id not in self.seen:
-                if len(self.seen) == self._source.limit:
-                    break
-                self._take(item)
-                watch.advance()
-            elif self._run.problems.get(item.id) == item:
-                self.duplicates += 1
-            else:
-                self._complain(
-                    BadLine(f"problem {item.id}", "this id stands for another problem too")
-                )
-        self._report()
-        if not self.seen:
-            raise RecipeError("problems: the source holds no problem")
-        return len(self._run.problems) - before
-
-    def _take(self, problem: Problem) -> None:
-        if problem.split == "test" and self._refuses_test:
-            raise RecipeError(
-                f"datasets.{self._refuses_test[0]}: problem {problem.id} is of a test split"
-                f"{_named(test_set_of(problem.question))}, which is never training data. Leave it "
-                "out, or, for a trial, set allow_test: true"
-            )
-        known = self._run.problems.find(problem.id)
-        if known is None:
-            self._run.problems.append(problem)
-        elif known != problem:
-            raise RecipeError(
-                f"problem {problem.id} is not what it was when this run loaded it. Give the run "
-                "another --name, or start from the source again with --redo load"
-            )
-        self.seen[problem.id] = None
-
-    def _complain(self, line: BadLine) -> None:
-        self.bad_lines += 1
-        log.warning("%s: %s", line.where, line.error)
-        self._complaints.append(line)
-        if self._source.on_bad_line == "stop" and self.bad_lines == _SHOWN_BAD_LINES:
-            self._report()
-
-    def _report(self) -> None:
-        """List the bad lines in `bad_lines.jsonl`, and stop if the recipe says so."""
-        path = self._run.folder.path / "bad_lines.jsonl"
-        if self._complaints or path.exists():
-            lines = b"".join(msgspec.json.encode(line) + b"\n" for line in self._complaints)
-            replace_file(path, lines)
-        if self._complaints and self._source.on_bad_line == "stop":
-            shown = "\n".join(f"  {line.where}: {line.error}" for line in self._complaints)
-            raise RecipeError(
-                f"problems: {len(self._complaints)} bad lines, the first ones:\n{shown}\n"
-                "Mend them, or set problems.on_bad_line: skip"
-            )
-
-
-def _with_known_split(problem: Problem) -> Problem:
-    """Questions of public test sets are test data, whatever their source says."""
-    if problem.split != "test" and test_set_of(problem.question):
-        return msgspec.structs.replace(problem, split="test")
-    return problem
-
-
-def _named(test_set: str) -> str:
-    return f" ({test_set})" if test_set else ""
-
-
 async def _judged(problem: Problem, attempt: Attempt, verify: Verify) -> Verdict:
     """Only an attempt that ended by itself has an answer; the others are unfinished."""
     if attempt.finish == "stop":
@@ -494,15 +434,6 @@ def _from(stage: Stage) -> tuple[Stage, ...]:
 
 def _digest(*parts: object) -> str:
     return blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=12).hexdigest()
-
-
-def _gone(ids: Iterable[str], seen: Container[str], name: str) -> str:
-    gone = [id for id in ids if id not in seen]
-    return (
-        f"problems: the source no longer holds {len(gone)} problems that run {name} has loaded "
-        f"({gone[0]} is the first). Give the run another --name, or start from the source again "
-        "with --redo load"
-    )
 
 
 @contextmanager

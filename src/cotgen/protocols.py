@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from random import Random
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,10 @@ from cotgen.records import (
 )
 
 Section = Literal["teachers", "verifier"]
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+"""What may name a run, a teacher or a dataset: it becomes the name of a file or a folder."""
+Share = Annotated[float, Field(ge=0, le=1)]
 
 Draw = Callable[[str], Random]
 """The random draws that belong to an id: equal for equal recipe seeds, on every machine."""

@@ -24,7 +24,7 @@ from cotgen.emitters import AnyEmitter
 from cotgen.errors import RecipeError
 from cotgen.menus import explained
 from cotgen.problems import AnyProblems
-from cotgen.protocols import Component
+from cotgen.protocols import Component, FileName
 from cotgen.search import AnySearch
 from cotgen.teachers import AnyTeacher
 from cotgen.verifiers import AnyVerifier
@@ -33,16 +33,24 @@ ENTRY_POINTS = "cotgen.kinds"
 """The group under which a package announces kinds of its own: `name = module:Class`."""
 
 
-def _own_kind(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """Let components of the user's own through: as objects, or by an announced kind."""
-    if isinstance(value, Component):
+def _own_kind(*verbs: str) -> WrapValidator:
+    """Let components of the user's own through, as objects or by an announced kind, if they have
+    the attributes that their family's protocol asks for."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        kind = value.get("kind") if isinstance(value, Mapping) else None
+        entry = announced().get(kind) if isinstance(kind, str) else None
+        if entry is not None:
+            component: type[Component] = entry.load()
+            value = component.model_validate(value)
+        if not isinstance(value, Component):
+            return handler(value)
+        missing = [verb for verb in verbs if not hasattr(value, verb)]
+        if missing:
+            raise ValueError(f"{type(value).__name__} has no {', '.join(missing)}")
         return value
-    kind = value.get("kind") if isinstance(value, Mapping) else None
-    entry = announced().get(kind) if isinstance(kind, str) else None
-    if entry is None:
-        return handler(value)
-    component: type[Component] = entry.load()
-    return component.model_validate(value)
+
+    return WrapValidator(validate)
 
 
 def announced() -> dict[str, EntryPoint]:
@@ -50,8 +58,8 @@ def announced() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
-_Own = WrapValidator(_own_kind)
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+_Teacher = Annotated[AnyTeacher, _own_kind("connect", "concurrency", "paid", "retries", "price")]
+_Emitter = Annotated[AnyEmitter, _own_kind("emit", "file_name", "allow_test", "columns")]
 
 
 class Recipe(BaseModel):
@@ -59,21 +67,21 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: Name
+    name: FileName
     """The run's name: its folder is `outputs/<name>`."""
     seed: int = 0
     """All random draws and sampling seeds follow from it."""
-    problems: Annotated[AnyProblems, _Own]
+    problems: Annotated[AnyProblems, _own_kind("load", "limit", "remote", "on_bad_line")]
     """Where problems come from."""
-    teachers: dict[Name, Annotated[AnyTeacher, _Own]] = Field(min_length=1)
+    teachers: dict[FileName, _Teacher] = Field(min_length=1)
     """The LLMs that generate, by a name of your own; each searches every problem."""
-    search: Annotated[AnySearch, _Own]
+    search: Annotated[AnySearch, _own_kind("search", "wants_more", "most_calls")]
     """How teacher calls are spent on one problem."""
-    verifier: Annotated[AnyVerifier, _Own]
+    verifier: Annotated[AnyVerifier, _own_kind("verify", "timeout_s")]
     """The judge of final answers."""
-    chains: Annotated[AnyChains, _Own] | None = None
+    chains: Annotated[AnyChains, _own_kind("build")] | None = None
     """How attempts become long chains; none if absent."""
-    datasets: tuple[Annotated[AnyEmitter, _Own], ...] = ()
+    datasets: tuple[_Emitter, ...] = ()
     """The datasets to write."""
 
     @model_validator(mode="after")
@@ -82,6 +90,8 @@ class Recipe(BaseModel):
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise ValueError(f"datasets.{number}.name: {name!r} is taken by an earlier dataset")
+            if name.endswith(".origin"):
+                raise ValueError(f"datasets.{number}.name: .origin is the ending of origin files")
             source = getattr(self.datasets[number], "source", "attempts")
             if source == "chains" and self.chains is None:
                 raise ValueError(f"datasets.{number}.from: chains, but the recipe builds no chains")
@@ -102,7 +112,11 @@ def lasting(settings: object) -> Any:
         return {name: lasting(component) for name, component in settings.items()}
     if not isinstance(settings, Component):
         return settings
-    return settings.model_dump(mode="json", by_alias=True, exclude=set(settings.incidental))
+    plain = settings.model_dump(mode="json", by_alias=True, exclude=set(settings.incidental))
+    if not type(settings).__module__.startswith("cotgen."):
+        # A user's own class need not have a kind: two of them must not pass for one.
+        plain["class"] = f"{type(settings).__module__}.{type(settings).__qualname__}"
+    return plain
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None, name: str | None = None) -> Recipe:
@@ -112,8 +126,8 @@ def load_recipe(path: Path, overrides: list[str] | None = None, name: str | None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read ({error})") from error
     try:
-        raw = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+        raw = yaml.load(text, _Yaml)
+    except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise RecipeError(f"{path}: a recipe is a mapping that starts with `name:`")
@@ -135,11 +149,11 @@ def parse_recipe(raw: Mapping[str, Any], where: str = "recipe") -> Recipe:
         raise RecipeError(f"{where}: {count}\n{lines}") from error
 
 
-class _Loader(yaml.SafeLoader):
+class _Yaml(yaml.SafeLoader):
     """YAML without tags that build objects, and without repeated keys."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping(loader: _Yaml, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     seen: dict[Any, yaml.Mark] = {}
     for key_node, _ in node.value:
@@ -156,7 +170,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return dict(loader.construct_pairs(node, deep=True))
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Yaml.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -165,8 +179,8 @@ def _override(raw: dict[str, Any], override: str) -> None:
     if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", path):
         raise RecipeError(f"--set {override}: write key.path=value, as in --set search.n=8")
     try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+        value = yaml.load(text, _Yaml)
+    except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(f"--set {path}: the value is not YAML: {error}") from error
     *parents, last = path.split(".")
     target: Any = raw

@@ -90,7 +90,7 @@ class Step(Record, frozen=True):
 
 
 class Origin(Record, frozen=True):
-    """Where an attempt came from: enough to sample it again."""
+    """Where an attempt came from. The recipe that is saved with its run says the rest."""
 
     teacher: str = ""
     model: str = ""
@@ -213,9 +213,8 @@ class Group(Record, frozen=True):
         seen = {_squeezed(judged) for judged in self.having("correct")}
         first: dict[str, Judged] = {}
         for judged in self.having("incorrect"):
-            text = _squeezed(judged)
-            if text not in seen:
-                first.setdefault(text, judged)
+            if _squeezed(judged) not in seen:
+                first.setdefault(judged.attempt.text, judged)
         return list(first.values())
 
     def by_id(self, id: str) -> Judged:
@@ -238,9 +237,14 @@ class Searched(Record, frozen=True):
 
 
 class Verified(Record, frozen=True):
-    """A line of `verdicts.jsonl`; the id is the attempt's, `<problem>@<teacher>/<number>`."""
+    """A line of `verdicts.jsonl`; the id is the attempt's, `<problem>@<teacher>/<number>`.
+
+    `inputs` is a digest of the gold and the attempt that were judged: if either changes, the
+    verdict no longer stands and is made again.
+    """
 
     id: str
+    inputs: str
     outcome: Outcome
     predicted: str
     method: str
@@ -262,7 +266,6 @@ class Chained(Record, frozen=True):
     id: str
     inputs: str
     chains: tuple[Chain, ...] = ()
-    error: str = ""
 
 
 def clean(text: str) -> str:

@@ -58,6 +58,8 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Any]]:
                 return
             except jsonlines.InvalidLineError as error:
                 row = BadLine(str(place), str(error.__cause__ or error))
+            except RecursionError:
+                row = BadLine(str(place), "nested too deeply")
             yield place, row
 
 

@@ -6,34 +6,77 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b
-from itertools import islice
+from itertools import count, islice, takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
+import yaml
 
+from cotgen.errors import RecipeError
 from cotgen.recipe import Recipe
-from cotgen.records import Chained, Group, Judged, Problem, Searched, Verified
+from cotgen.records import Attempt, Chained, Group, Judged, Problem, Searched, Verified
 from cotgen.store import RunFolder, Table
 
 L = TypeVar("L", Problem, Searched, Verified, Chained)
 
 
 class _Attempts(msgspec.Struct):
-    """Just enough of a line of attempts to count them."""
+    """A line of attempts with the attempts as they stand, not decoded."""
 
     attempts: list[msgspec.Raw]
 
 
+_ATTEMPT = msgspec.json.Decoder(Attempt)
 _COUNTER = msgspec.json.Decoder(_Attempts)
 
 
-class Run:
-    """A recipe and the tables of its run. Tables open when they are first used."""
+class Judgeable(NamedTuple):
+    """An attempt that can have a verdict, not decoded; `inputs` is what its verdict must name."""
 
-    def __init__(self, recipe: Recipe, path: Path, *, write: bool = True) -> None:
-        self.recipe = recipe
+    problem: Problem
+    id: str
+    inputs: str
+    raw: msgspec.Raw
+
+    def attempt(self) -> Attempt:
+        """The attempt itself."""
+        return _ATTEMPT.decode(self.raw)
+
+
+class Shape(NamedTuple):
+    """What reading a run takes to know of its recipe."""
+
+    teachers: tuple[str, ...]
+    limit: int | None
+    chains: bool
+
+
+def shape_of(recipe: Recipe) -> Shape:
+    """The shape of a recipe's run."""
+    return Shape(tuple(recipe.teachers), recipe.problems.limit, recipe.chains is not None)
+
+
+def saved_shape(folder: Path) -> Shape:
+    """The shape of a run on disk. Its components need not be installed to read it."""
+    path = folder / "recipe.yaml"
+    try:
+        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Shape(
+            tuple(saved["teachers"]), saved["problems"].get("limit"), bool(saved.get("chains"))
+        )
+    except FileNotFoundError:
+        raise RecipeError(f"{folder} is not the folder of a run") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise RecipeError(f"{path}: not the recipe of a run ({error})") from error
+
+
+class Run:
+    """The tables of a run. They open when they are first used."""
+
+    def __init__(self, shape: Shape, path: Path, *, write: bool = True) -> None:
+        self.shape = shape
         self.folder = RunFolder(path)
         self._write = write
         self._open: list[Table[Problem] | Table[Searched] | Table[Verified] | Table[Chained]] = []
@@ -68,22 +111,33 @@ class Run:
 
     def active(self) -> Iterator[Problem]:
         """The problems that this run works on: the first `limit` of those loaded."""
-        return islice(self.problems.lines(), self.recipe.problems.limit)
+        return islice(self.problems.lines(), self.shape.limit)
 
     def search_ids(self, problem: Problem) -> Iterator[tuple[str, str]]:
         """Each teacher with the id of its search of a problem."""
-        return ((teacher, f"{problem.id}@{teacher}") for teacher in self.recipe.teachers)
+        return ((teacher, f"{problem.id}@{teacher}") for teacher in self.shape.teachers)
 
-    def attempt_ids(self, search: str) -> list[str]:
-        """The ids of a search's attempts, without reading them; none if it is still owed."""
+    def attempt_count(self, search: str) -> int:
+        """How many attempts a search has, without reading them; 0 if it is still owed."""
+        return len(self._raw_attempts(search))
+
+    def judgeable(self, problem: Problem) -> Iterator[Judgeable]:
+        """The attempts of a problem as they stand in the table."""
+        gold = problem.answer.encode() + b"\0"
+        for _, search in self.search_ids(problem):
+            for number, raw in enumerate(self._raw_attempts(search)):
+                digest = blake2b(gold, digest_size=8)
+                digest.update(raw)
+                yield Judgeable(problem, attempt_id(search, number), digest.hexdigest(), raw)
+
+    def _raw_attempts(self, search: str) -> list[msgspec.Raw]:
         if not self.attempts.has_finished(search):
             return []
-        count = len(_COUNTER.decode(self.attempts.raw(search)).attempts)
-        return [attempt_id(search, number) for number in range(count)]
+        return _COUNTER.decode(self.attempts.raw(search)).attempts
 
     def group(self, problem: Problem) -> Group:
         """Everything known about a problem."""
-        chained = self.chains.find(problem.id) if self.recipe.chains else None
+        chained = self.chains.find(problem.id) if self.shape.chains else None
         return Group(
             problem=problem,
             judged=tuple(self._judged(problem)),
@@ -98,11 +152,15 @@ class Run:
         """Changes when a problem gets or changes an attempt or a verdict."""
         digest = blake2b(digest_size=12)
         for _, search in self.search_ids(problem):
-            for id in self.attempt_ids(search):
-                verified = self.verdicts.find(id)
-                outcome = verified.outcome if verified else ""
-                digest.update(f"{id}\0{outcome}\n".encode())
+            for id in self.judged_ids(search):
+                verified = self.verdicts.get(id)
+                digest.update(f"{id}\0{verified.inputs}\0{verified.outcome}\n".encode())
         return digest.hexdigest()
+
+    def judged_ids(self, search: str) -> Iterator[str]:
+        """The attempts of a search that have verdicts, found without reading the attempts."""
+        ids = (attempt_id(search, number) for number in count())
+        return takewhile(self.verdicts.__contains__, ids)
 
     def _judged(self, problem: Problem) -> Iterator[Judged]:
         for teacher, search in self.search_ids(problem):

@@ -8,10 +8,12 @@ from typing import get_args
 
 import msgspec
 
+from cotgen.recipe import Recipe
 from cotgen.records import Outcome
 from cotgen.runs import Run
 from cotgen.store import replace_file
 from cotgen.store.journal import Spent
+from cotgen.store.lines import UNREADABLE
 
 _SHOWN_REASONS = 5
 
@@ -23,8 +25,10 @@ class Summary(msgspec.Struct):
     over all runs that did work. `set_aside` are wrong attempts that chains and pairs leave out:
     repeated texts, and texts that equal a correct attempt up to white space. `refused` counts rows
     by dataset and reason. `distance` is the mean edit distance, in characters, from a correct
-    attempt to the nearest wrong one, over the chains that have one. `failed` counts by stage what
-    the next run will try again, `reasons` the commonest errors among them.
+    attempt to the nearest wrong one, over the chains that have one; `nearly_equal` counts those at
+    a distance of 1 or 0, `forced_without_wrong` the chains whose problem has no wrong attempt to
+    show. `unverifiable` holds the commonest reasons of verdicts without a decision, `failed` what
+    the next run will try again, by stage, and `reasons` the commonest errors among them.
     """
 
     name: str = ""
@@ -32,11 +36,14 @@ class Summary(msgspec.Struct):
     solved: int = 0
     attempts: int = 0
     verdicts: dict[Outcome, int] = {}
+    unverifiable: dict[str, int] = {}
     chains: int = 0
     wrong_in_chains: int = 0
     chains_by_wrong: dict[int, int] = {}
+    forced_without_wrong: int = 0
     set_aside: int = 0
     distance: float = 0.0
+    nearly_equal: int = 0
     rows: dict[str, int] = {}
     refused: dict[str, dict[str, int]] = {}
     bad_lines: int = 0
@@ -53,7 +60,7 @@ def read_summary(folder: Path) -> Summary:
     """The summary of an earlier run; an empty one if there is none or it was damaged."""
     try:
         return msgspec.json.decode((folder / "summary.json").read_bytes(), type=Summary)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return Summary()
 
 
@@ -67,8 +74,10 @@ def count(run: Run, summary: Summary) -> None:
     """Fill in what the tables say, in one pass over the groups."""
     outcomes: Counter[Outcome] = Counter(dict.fromkeys(get_args(Outcome), 0))
     by_wrong: Counter[int] = Counter()
+    undecided: Counter[str] = Counter()
     near, distance = 0, 0
     summary.problems = summary.solved = summary.attempts = summary.set_aside = 0
+    summary.nearly_equal = summary.forced_without_wrong = 0
     for group in run.groups():
         summary.problems += 1
         summary.attempts += len(group.judged)
@@ -78,10 +87,16 @@ def count(run: Run, summary: Summary) -> None:
         outcomes.update(here)
         summary.solved += here["correct"] > 0
         summary.set_aside += here["incorrect"] - len(group.contrasting())
+        undecided.update(
+            judged.verdict.reason for judged in group.having("unverifiable") if judged.verdict
+        )
         by_wrong.update(chain.wrong for chain in group.chains)
-        near += sum(1 for chain in group.chains if chain.nearest)
-        distance += sum(chain.distance for chain in group.chains if chain.nearest)
+        distances = [chain.distance for chain in group.chains if chain.nearest]
+        near, distance = near + len(distances), distance + sum(distances)
+        summary.nearly_equal += sum(each <= 1 for each in distances)
+        summary.forced_without_wrong += len(group.chains) - len(distances)
     summary.verdicts = dict(outcomes)
+    summary.unverifiable = dict(undecided.most_common(_SHOWN_REASONS))
     summary.chains = by_wrong.total()
     summary.wrong_in_chains = sum(wrong * chains for wrong, chains in by_wrong.items())
     summary.chains_by_wrong = dict(sorted(by_wrong.items()))
@@ -92,16 +107,13 @@ def fail(run: Run, summary: Summary, growth_failed: int) -> None:
     """Fill in what failed and why. `growth_failed`: searches that have attempts but got no more."""
     summary.failed = {"search": run.attempts.failed + growth_failed}
     reasons = Counter(line.error for line in run.attempts.failures())
-    if run.recipe.chains:
-        summary.failed["chain"] = run.chains.failed
-        reasons.update(line.error for line in run.chains.failures())
     summary.reasons = dict(reasons.most_common(_SHOWN_REASONS))
 
 
-def spend(run: Run, summary: Summary, journaled: dict[str, Spent]) -> None:
+def spend(run: Run, recipe: Recipe, summary: Summary, journaled: dict[str, Spent]) -> None:
     """Fill in tokens and cost: from the journal for paid teachers, from attempts for the others."""
     spent = dict(journaled)
-    free = {name for name, teacher in run.recipe.teachers.items() if not teacher.paid}
+    free = {name for name, teacher in recipe.teachers.items() if not teacher.paid}
     for searched in run.attempts.lines() if free else ():
         if searched.teacher in free:
             used = spent.setdefault(searched.teacher, Spent())
@@ -109,12 +121,12 @@ def spend(run: Run, summary: Summary, journaled: dict[str, Spent]) -> None:
             used.tokens += sum(attempt.origin.tokens for attempt in searched.attempts)
     summary.prompt_tokens = sum(used.prompt_tokens for used in spent.values())
     summary.tokens = summary.prompt_tokens + sum(used.tokens for used in spent.values())
-    summary.cost_usd = round(cost_usd(run, journaled), 6)
+    summary.cost_usd = round(cost_usd(recipe, journaled), 6)
 
 
-def cost_usd(run: Run, spent: dict[str, Spent]) -> float:
+def cost_usd(recipe: Recipe, spent: dict[str, Spent]) -> float:
     """What so many tokens cost at the recipe's prices."""
-    prices = {name: teacher.price for name, teacher in run.recipe.teachers.items()}
+    prices = {name: teacher.price for name, teacher in recipe.teachers.items()}
     return sum(
         price.of(used.prompt_tokens, used.tokens)
         for name, used in spent.items()

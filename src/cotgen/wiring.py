@@ -53,6 +53,7 @@ class Sampler:
         self._seed = seed
         self._places = asyncio.Semaphore(teacher.concurrency)
         self._width: int | None = None
+        self._short = 0
         self._identity = msgspec.json.encode(lasting(teacher), order="deterministic")
 
     async def generate(
@@ -60,7 +61,8 @@ class Sampler:
     ) -> list[Completion]:
         """All samples asked for, in order. Raises TeacherError if one cannot be had."""
         key = self._key(search, messages, sampling)
-        found = {number: self._recall(search, key, number) for number in _numbers(sampling)}
+        paid = self._journal.recall(search, key) if self._journal else {}
+        found = {number: paid.get(number) for number in _numbers(sampling)}
         seed = seed_of(self._seed, key) + sampling.first
         base = Request(problem.question, tuple(messages), sampling, seed)
         missing = [number for number, completion in found.items() if completion is None]
@@ -89,12 +91,10 @@ class Sampler:
         """A digest of everything that decides what a sample may be, but its number."""
         asked = msgspec.structs.replace(sampling, n=0, first=0)
         digest = blake2b(digest_size=12)
-        for part in (search.encode(), self._identity, msgspec.json.encode([messages, asked])):
+        start = f"{self._seed} {search}".encode()
+        for part in (start, self._identity, msgspec.json.encode([messages, asked])):
             digest.update(len(part).to_bytes(8, "little") + part)
         return digest.hexdigest()
-
-    def _recall(self, search: str, key: str, number: int) -> Completion | None:
-        return self._journal.find(search, key, number) if self._journal else None
 
     async def _try(self, request: Request, search: str, key: str) -> list[Completion]:
         """One request, sent again while it fails for passing reasons."""
@@ -134,13 +134,15 @@ class Sampler:
             if self._journal:
                 first = request.sampling.first
                 self._journal.append(Entry(key, first, search, self.name, tuple(fresh)))
-        if len(fresh) < request.sampling.n and self._width != len(fresh):
-            log.info(
-                "teacher %s answers %d of %d samples a request; asking for so many from now on",
-                self.name, len(fresh), request.sampling.n,
-            )  # fmt: skip
-            self._width = len(fresh)
+        self._learn_width(request.sampling.n, len(fresh))
         return fresh
+
+    def _learn_width(self, asked: int, got: int) -> None:
+        """Ask for fewer samples a request once a server has answered too few twice in a row."""
+        self._short = self._short + 1 if got < asked else 0
+        if self._short == 2 and self._width != got:
+            log.info("teacher %s answers %d samples a request; asking for so many", self.name, got)
+            self._width = got
 
 
 @asynccontextmanager
@@ -235,8 +237,8 @@ def _wait_s(failures: int, asked_s: float | None) -> float:
     """What the server asked for, else exponential; jitter keeps clients from coming back as one."""
     # Waiting times change nothing that is made, so they need not be repeatable.
     jitter = Random().uniform(1.0, 1.25)
-    wait = _FIRST_WAIT_S * 2 ** (failures - 1) if asked_s is None else asked_s
-    return min(wait, _LONGEST_WAIT_S) * jitter
+    backoff = min(_FIRST_WAIT_S * 2 ** (failures - 1), _LONGEST_WAIT_S)
+    return (backoff if asked_s is None else asked_s) * jitter
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

@@ -171,3 +171,18 @@ def test_nearest_equals_the_textbook_on_random_texts(make_group: MakeGroup, size
             if distances:
                 first = distances.index(min(distances))
                 assert (chain.nearest, chain.distance) == (wrong[first].id, distances[first])
+
+
+def test_wrong_attempts_that_differ_by_white_space_are_different_attempts(
+    make_group: MakeGroup,
+) -> None:
+    group = make_group(
+        ("aaa bbb 4", "correct"), ("aaa      bbb 5", "incorrect"), ("aaa bbb 5", "incorrect")
+    )
+    assert (build(group)[0].nearest, build(group)[0].distance) == ("p@t/2", 1)
+
+
+def test_the_settings_of_the_paper_can_be_named() -> None:
+    named = {"max_wrong": 4, "distance": "characters", "same_teacher": False,
+             "correct_context": 0.0, "bridge": None}  # fmt: skip
+    assert RevisionChains.model_validate(named) == RevisionChains()

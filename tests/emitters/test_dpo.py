@@ -57,3 +57,12 @@ def test_a_wrong_attempt_that_differs_by_white_space_only_is_never_rejected(
     make_group: MakeGroup,
 ) -> None:
     assert pairs(make_group(("is 4", "correct"), ("is  4 ", "incorrect"))) == []
+
+
+def test_nearest_looks_across_teachers_whatever_the_chains_did(make_group: MakeGroup) -> None:
+    group = make_group(
+        ("is 4", "correct"), ("zzzzzz", "incorrect"), ("is 5", "incorrect"),
+        teachers=("a", "a", "b"),
+    )  # fmt: skip
+    own = Chain(("p@a/0",), 0, "p@a/1", 6, ())
+    assert pairs(Group(group.problem, group.judged, (own,))) == [("p@a/0", "p@b/2")]

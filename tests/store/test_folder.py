@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def claimed(folder: RunFolder, settings: Settings = SETTINGS) -> RunFolder:
     """A folder whose attempts hold a line made with these settings, opened again."""
-    folder.claim_table("attempts", settings)
+    folder.claim({"attempts": settings})
     (folder.path / "attempts.jsonl").write_text('{"id":"p@qwen"}\n')
     return RunFolder(folder.path)
 
@@ -51,13 +51,13 @@ def test_the_same_settings_are_accepted_again(folder: RunFolder) -> None:
 
 
 def test_the_order_of_keys_does_not_matter(folder: RunFolder) -> None:
-    claimed(folder).claim_table("attempts", dict(reversed(SETTINGS.items())))
+    claimed(folder).claim({"attempts": dict(reversed(SETTINGS.items()))})
 
 
 def test_a_changed_setting_is_refused_naming_key_old_and_new_value(folder: RunFolder) -> None:
     changed = but(search={"kind": "sample", "temperature": 0.7, "stop": []})
     with pytest.raises(RecipeError) as refusal:
-        claimed(folder).claim_table("attempts", changed)
+        claimed(folder).claim({"attempts": changed})
     assert "attempts.jsonl was made with other settings" in str(refusal.value)
     assert "search.temperature: was 1.0, is 0.7" in str(refusal.value)
     assert "--redo search" in str(refusal.value)
@@ -66,7 +66,7 @@ def test_a_changed_setting_is_refused_naming_key_old_and_new_value(folder: RunFo
 def test_every_changed_setting_is_named(folder: RunFolder) -> None:
     changed = but(seed=8, search={"kind": "sample", "temperature": 0.7, "stop": ["END"]})
     with pytest.raises(RecipeError) as refusal:
-        claimed(folder).claim_table("attempts", changed)
+        claimed(folder).claim({"attempts": changed})
     lines = str(refusal.value).split("\n")[1:-1]
     assert lines == [
         "  search.stop: was [], is [\"END\"]",
@@ -78,7 +78,7 @@ def test_every_changed_setting_is_named(folder: RunFolder) -> None:
 def test_settings_that_came_or_went_are_refused(folder: RunFolder) -> None:
     changed = but(search={"kind": "sample", "temperature": 1.0, "width": 4})
     with pytest.raises(RecipeError) as refusal:
-        claimed(folder).claim_table("attempts", changed)
+        claimed(folder).claim({"attempts": changed})
     assert "search.stop: was [], is absent" in str(refusal.value)
     assert "search.width: was absent, is 4" in str(refusal.value)
 
@@ -86,7 +86,7 @@ def test_settings_that_came_or_went_are_refused(folder: RunFolder) -> None:
 def test_long_values_are_shortened_in_a_refusal(folder: RunFolder) -> None:
     changed = but(search={"kind": "sample", "temperature": 1.0, "stop": ["x" * 1000]})
     with pytest.raises(RecipeError) as refusal:
-        claimed(folder).claim_table("attempts", changed)
+        claimed(folder).claim({"attempts": changed})
     assert max(len(line) for line in str(refusal.value).split("\n")[:-1]) < 200
 
 
@@ -94,13 +94,13 @@ def test_a_refused_claim_changes_nothing(folder: RunFolder) -> None:
     claimed(folder)
     before = (folder.path / "manifest.json").read_bytes()
     with pytest.raises(RecipeError):
-        RunFolder(folder.path).claim_table("attempts", but(seed=8))
+        RunFolder(folder.path).claim({"attempts": but(seed=8)})
     assert (folder.path / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["new", "qwen2", "phi-3", "phi-3.5.1"])
 def test_a_new_teacher_is_allowed(folder: RunFolder, name: str) -> None:
-    claimed(folder).claim_table("attempts", with_teachers(**{name: {"kind": "scripted"}}))
+    claimed(folder).claim({"attempts": with_teachers(**{name: {"kind": "scripted"}})})
     recorded = RunFolder(folder.path).manifest.tables["attempts"]
     assert list(recorded["teachers"]) == sorted(["phi-3.5", "qwen", name])
 
@@ -109,33 +109,33 @@ def test_a_new_teacher_is_allowed(folder: RunFolder, name: str) -> None:
 def test_a_changed_teacher_is_refused(folder: RunFolder, name: str) -> None:
     changed = with_teachers(**{name: {"kind": "openai", "model": "other"}})
     with pytest.raises(RecipeError, match=rf'teachers\.{name}\.model: was .*, is "other"'):
-        claimed(folder).claim_table("attempts", changed)
+        claimed(folder).claim({"attempts": changed})
 
 
 @pytest.mark.parametrize("name", ["qwen", "phi-3.5"])
 def test_a_removed_teacher_is_refused(folder: RunFolder, name: str) -> None:
     left = {other: SETTINGS["teachers"][other] for other in SETTINGS["teachers"] if other != name}
     with pytest.raises(RecipeError, match=rf"teachers\.{name}\.kind: was .*, is absent"):
-        claimed(folder).claim_table("attempts", but(teachers=left))
+        claimed(folder).claim({"attempts": but(teachers=left)})
 
 
 def test_an_added_teacher_is_protected_from_then_on(folder: RunFolder) -> None:
-    claimed(folder).claim_table("attempts", with_teachers(new={"kind": "scripted"}))
+    claimed(folder).claim({"attempts": with_teachers(new={"kind": "scripted"})})
     with pytest.raises(RecipeError, match=r"teachers\.new\.kind"):
-        RunFolder(folder.path).claim_table("attempts", SETTINGS)
+        RunFolder(folder.path).claim({"attempts": SETTINGS})
 
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_an_empty_table_may_be_claimed_anew(folder: RunFolder, exists: bool) -> None:
-    folder.claim_table("attempts", SETTINGS)
+    folder.claim({"attempts": SETTINGS})
     if exists:
         (folder.path / "attempts.jsonl").touch()
-    RunFolder(folder.path).claim_table("attempts", but(seed=8))
+    RunFolder(folder.path).claim({"attempts": but(seed=8)})
     assert RunFolder(folder.path).manifest.tables["attempts"]["seed"] == 8
 
 
 def test_another_table_has_settings_of_its_own(folder: RunFolder) -> None:
-    claimed(folder).claim_table("verdicts", {"verifier": {"kind": "exact"}})
+    claimed(folder).claim({"verdicts": {"verifier": {"kind": "exact"}}})
     assert set(RunFolder(folder.path).manifest.tables) == {"attempts", "verdicts"}
 
 
@@ -143,8 +143,7 @@ def test_a_dropped_table_may_be_claimed_anew_and_the_journal_stays(folder: RunFo
     again = claimed(folder)
     (folder.path / "journal.jsonl").write_text("{}\n")
     again.manifest.datasets = {"sft": {"rows": 1}}
-    again.drop(["attempts", "verdicts"])
-    again.claim_table("attempts", but(seed=8))
+    again.claim({"attempts": but(seed=8)}, dropped=["verdicts", "attempts"])
     assert {file.name for file in folder.path.iterdir()} == {"journal.jsonl", "manifest.json"}
     assert RunFolder(folder.path).manifest.datasets == {}
 
@@ -160,7 +159,7 @@ def test_clearing_deletes_everything_but_the_lock(folder: RunFolder) -> None:
 
 def test_a_manifest_survives_big_integers_and_strange_texts(folder: RunFolder) -> None:
     settings: Settings = {"seed": 10**30, "search": {"system": "\u2028 \0 😀"}}
-    claimed(folder, settings).claim_table("attempts", settings)
+    claimed(folder, settings).claim({"attempts": settings})
     assert RunFolder(folder.path).manifest.tables["attempts"] == settings
 
 
@@ -288,7 +287,7 @@ def test_a_full_disk_leaves_the_old_manifest(folder: RunFolder) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # Python ignores SIGXFSZ.
     try:
         with pytest.raises(StoreError, match=r"manifest\.json: cannot be written \(File too larg"):
-            again.claim_table("verdicts", {"verifier": {"prompt": "x" * 10_000}})
+            again.claim({"verdicts": {"verifier": {"prompt": "x" * 10_000}}})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (folder.path / "manifest.json").read_bytes() == before

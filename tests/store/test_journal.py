@@ -40,30 +40,30 @@ def test_a_completion_is_found_by_search_and_id(path: Path) -> None:
     other = Completion("other")
     written(path, entry("p@a", "k/0"), entry("p@a", "k/1", other), entry("p@b", "k/0", other))
     journal = opened(path, ("p@a", "p@b"))
-    assert journal.find("p@a", "k", 0) == HELLO
-    assert journal.find("p@a", "k", 1) == other
-    assert journal.find("p@b", "k", 0) == other
+    assert journal.recall("p@a", "k").get(0) == HELLO
+    assert journal.recall("p@a", "k").get(1) == other
+    assert journal.recall("p@b", "k").get(0) == other
     journal.close()
 
 
 def test_what_was_never_paid_is_not_found(path: Path) -> None:
     journal = opened(written(path, entry("p@a", "k/0")), ("p@a", "p@b"))
-    assert journal.find("p@a", "k", 1) is None
-    assert journal.find("p@b", "k", 0) is None
+    assert journal.recall("p@a", "k").get(1) is None
+    assert journal.recall("p@b", "k").get(0) is None
     journal.close()
 
 
 def test_a_completion_is_found_as_soon_as_it_is_appended(path: Path) -> None:
     journal = opened(path)
     journal.append(entry("p@a", "k/0"))
-    assert journal.find("p@a", "k", 0) == HELLO
+    assert journal.recall("p@a", "k").get(0) == HELLO
     journal.close()
 
 
 def test_searches_that_are_not_owed_are_not_indexed(path: Path) -> None:
     journal = opened(written(path, entry("p@a", "k/0"), entry("p@b", "k/0")), ("p@b",))
-    assert journal.find("p@a", "k", 0) is None
-    assert journal.find("p@b", "k", 0) == HELLO
+    assert journal.recall("p@a", "k").get(0) is None
+    assert journal.recall("p@b", "k").get(0) == HELLO
     journal.close()
 
 
@@ -72,18 +72,18 @@ def test_a_forgotten_search_stays_on_disk(path: Path) -> None:
     before = path.read_bytes()
     journal.forget("p@a")
     journal.forget("p@never-seen")
-    assert journal.find("p@a", "k", 0) is None
+    assert journal.recall("p@a", "k").get(0) is None
     journal.close()
     assert path.read_bytes() == before
     again = opened(path, ("p@a",))
-    assert again.find("p@a", "k", 0) == HELLO
+    assert again.recall("p@a", "k").get(0) == HELLO
     again.close()
 
 
-def test_the_last_entry_of_an_id_counts(path: Path) -> None:
+def test_of_a_sample_that_was_paid_for_twice_the_first_counts(path: Path) -> None:
     later = Completion("later")
     journal = opened(written(path, entry("p@a", "k/0"), entry("p@a", "k/0", later)), ("p@a",))
-    assert journal.find("p@a", "k", 0) == later
+    assert journal.recall("p@a", "k").get(0) == HELLO
     journal.close()
 
 
@@ -98,7 +98,7 @@ def test_a_damaged_line_costs_itself_alone(
     path.write_bytes(first + damage + b"\n" + last)
     with caplog.at_level(logging.ERROR, "cotgen"):
         journal = opened(path, ("p@a",))
-    assert journal.find("p@a", "k", 0) == journal.find("p@a", "k", 2) == HELLO
+    assert journal.recall("p@a", "k").get(0) == journal.recall("p@a", "k").get(2) == HELLO
     assert journal.spent["qwen"].completions == 2
     assert f"journal.jsonl, byte {len(first)}: " in caplog.text
     journal.close()
@@ -109,8 +109,8 @@ def test_an_entry_whose_text_is_no_utf8_costs_itself_alone(path: Path) -> None:
     written(path, entry("p@a", "k/0", Completion("broken")), entry("p@a", "k/1"))
     path.write_bytes(path.read_bytes().replace(b"broken", b"brok\xff\xfe"))
     journal = opened(path, ("p@a",))
-    assert journal.find("p@a", "k", 0) is None
-    assert journal.find("p@a", "k", 1) == HELLO
+    assert journal.recall("p@a", "k").get(0) is None
+    assert journal.recall("p@a", "k").get(1) == HELLO
     journal.close()
 
 
@@ -120,7 +120,7 @@ def test_a_torn_tail_is_cut_off(path: Path) -> None:
     journal = opened(path, ("p@a",))
     assert path.read_bytes() == whole
     journal.append(entry("p@a", "k/1"))
-    assert journal.find("p@a", "k", 1) == HELLO
+    assert journal.recall("p@a", "k").get(1) == HELLO
     journal.close()
 
 
@@ -161,7 +161,7 @@ def test_a_killed_writer_loses_nothing_that_was_appended(path: Path) -> None:
         told = 199 + len(writer.stdout.read().split("\n")[:-1])
     journal = opened(path, ("p@a",))
     assert journal.spent["qwen"].completions > told
-    assert journal.find("p@a", "k", told) == Completion("x" * 500)
+    assert journal.recall("p@a", "k").get(told) == Completion("x" * 500)
     journal.close()
 
 
@@ -169,9 +169,9 @@ def test_the_samples_of_one_reply_stand_on_one_line(path: Path) -> None:
     reply = Entry("k", 4, "p@a", "qwen", (Completion("a", tokens=1), Completion("b", tokens=2)))
     journal = Journal(written(path, reply), lambda _: True)
     assert path.read_bytes().count(b"\n") == 1
-    assert journal.find("p@a", "k", 4) == reply.completions[0]
-    assert journal.find("p@a", "k", 5) == reply.completions[1]
-    assert journal.find("p@a", "k", 6) is None
+    assert journal.recall("p@a", "k").get(4) == reply.completions[0]
+    assert journal.recall("p@a", "k").get(5) == reply.completions[1]
+    assert journal.recall("p@a", "k").get(6) is None
     assert journal.spent["qwen"].tokens == 3
     journal.close()
 
@@ -181,6 +181,6 @@ def test_a_torn_reply_is_lost_as_a_whole(path: Path) -> None:
     written(path, entry("p@a", "k/9"), reply)
     path.write_bytes(path.read_bytes()[:-30])
     journal = Journal(path, lambda _: True)
-    assert journal.find("p@a", "k", 9) == HELLO
-    assert journal.find("p@a", "k", 0) is None
+    assert journal.recall("p@a", "k").get(9) == HELLO
+    assert journal.recall("p@a", "k").get(0) is None
     journal.close()

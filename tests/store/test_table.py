@@ -424,7 +424,7 @@ _BARE_CHAIN = Chain((), 0, "", -1, ())
 BARE: dict[str, Maker] = {
     "problems": lambda id: Problem(id, "q", "a", tags=("t",)),
     "attempts": lambda id: Searched(id, "p", "t", (Attempt((Step(""),)),)),
-    "verdicts": lambda id: Verified(id, "unfinished", "", "", ""),
+    "verdicts": lambda id: Verified(id, "i", "unfinished", "", "", ""),
     "chains": lambda id: Chained(id, "d", (_BARE_CHAIN, _CHAIN)),
 }
 """Optional texts are empty; every list is filled."""
@@ -437,8 +437,8 @@ EMPTY: dict[str, Maker] = {
 FULL: dict[str, Line] = {
     "problems": Problem("z", "q", "a", "number", "5", ("u",), "train", "s", "MIT"),
     "attempts": Searched("z", "p", "t", (_ATTEMPT,), "both"),
-    "verdicts": Verified("z", "correct", "4", "exact", "why"),
-    "chains": Chained("z", "d", (_CHAIN,), "an error"),
+    "verdicts": Verified("z", "i", "correct", "4", "exact", "why"),
+    "chains": Chained("z", "d", (_CHAIN,)),
 }
 
 

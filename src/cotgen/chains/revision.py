@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cotgen.distance import nearest_of
-from cotgen.protocols import Component, Services
+from cotgen.protocols import Component, Services, Share
 from cotgen.records import Chain, Group, Judged, Link
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class RevisionChains(Component):
@@ -33,8 +31,10 @@ class RevisionChains(Component):
     correct_context: Share = 0.0
     """Share of chains that show another correct attempt instead of wrong ones: our extension,
     against the 38 % of correct answers that revision models were seen to flip to wrong."""
-    bridge: str = ""
-    """A sentence between the attempts, never trained; none if empty."""
+    distance: Literal["characters"] = "characters"
+    """What the edit distance counts."""
+    bridge: str | None = None
+    """A sentence between the attempts, never trained."""
 
     async def build(self, group: Group, services: Services) -> list[Chain]:
         """Build the chains of one problem, in the order of its correct attempts."""

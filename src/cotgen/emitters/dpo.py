@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice, product
-from typing import Annotated, Literal, Self, TypedDict
+from typing import Literal, Self, TypedDict
 
 from pydantic import Field, PositiveInt, model_validator
 
 from cotgen.distance import nearest_of
-from cotgen.emitters.common import Turn, assistant, origin, user
+from cotgen.emitters.turns import Turn, assistant, origin, user
 from cotgen.prompts import Prompt
-from cotgen.protocols import Component, Draw, Refusal, Row
+from cotgen.protocols import Component, Draw, FileName, Refusal, Row
 from cotgen.records import Group, Judged
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Pair = tuple[Judged, Judged]
 
 
@@ -36,7 +35,7 @@ class DpoEmitter(Component):
     """
 
     kind: Literal["dpo"] = "dpo"
-    name: Name | None = None
+    name: FileName | None = None
     """The file's name; by default `dpo`."""
     pairing: Literal["nearest", "random", "outcome"] = "nearest"
     """Which correct and wrong attempts are paired."""
@@ -91,9 +90,13 @@ class DpoEmitter(Component):
 
 
 def _nearest(group: Group, correct: list[Judged], wrong: list[Judged]) -> Iterator[Pair]:
-    """Pairs as the chains found them, where there are chains; else found here."""
+    """Pairs as the chains found them, where there are chains; else found here.
+
+    Chains may keep to the wrong attempts of one teacher; with one teacher that is all of them.
+    """
     known = {chain.correct: chain.nearest for chain in group.chains if chain.nearest}
-    if all(judged.id in known for judged in correct):
+    one_teacher = len({judged.teacher for judged in group.judged}) == 1
+    if one_teacher and all(judged.id in known for judged in correct):
         yield from ((judged, group.by_id(known[judged.id])) for judged in correct)
         return
     texts = [judged.attempt.text for judged in correct]

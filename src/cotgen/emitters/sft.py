@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Literal, Self, TypedDict
+from typing import Literal, Self, TypedDict
 
 from pydantic import Field, PositiveInt, model_validator
 
-from cotgen.emitters.common import Turn, assistant, origin, user
+from cotgen.emitters.turns import Turn, assistant, origin, user
 from cotgen.prompts import Prompt
-from cotgen.protocols import Component, Draw, Refusal, Row
+from cotgen.protocols import Component, Draw, FileName, Refusal, Row
 from cotgen.records import Chain, Group, Judged
 from cotgen.steps import CLOSE, OPEN, tags
 
 Layout = Literal["multiturn", "folded", "single"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
 class SftRow(TypedDict):
@@ -42,7 +41,7 @@ class SftEmitter(Component):
     """
 
     kind: Literal["sft"] = "sft"
-    name: Name | None = None
+    name: FileName | None = None
     """The file's name; by default `sft`, or `sft-<layout>` from chains."""
     source: Literal["attempts", "chains"] = Field(default="attempts", alias="from")
     """Where rows come from: single attempts, or chains."""

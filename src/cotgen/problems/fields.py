@@ -32,6 +32,20 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _FINAL_LINE = re.compile(r"(?:####|A:)[ \t]*(.+)")
 
 
+class Ids:
+    """Where each id of a source was first seen, to tell repeated problems from clashing ids."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, bytes]] = {}
+
+    def check(self, problem: Problem, place: str) -> None:
+        """Raise ValueError if the id stood for another problem before."""
+        digest = blake2b(repr(problem).encode(), digest_size=8).digest()
+        first, before = self._seen.setdefault(problem.id, (place, digest))
+        if before != digest:
+            raise ValueError(f"the id {problem.id!r} stands for another problem at {first}")
+
+
 class RowMap:
     """How the rows of one source become problems.
 

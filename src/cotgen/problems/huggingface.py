@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import PositiveInt, model_validator
 
 from cotgen.errors import RecipeError
-from cotgen.problems.fields import Field, Gold, RowMap
+from cotgen.problems.fields import Field, Gold, Ids, RowMap
 from cotgen.protocols import Component
 from cotgen.records import BadLine, Problem, Split
 
@@ -63,11 +63,16 @@ class HuggingFaceProblems(Component):
     def load(self) -> Iterator[Problem | BadLine]:
         """Stream the split; a row that holds no problem comes as a BadLine."""
         rows = RowMap(self.fields, self._constants(), self.gold)
+        ids = Ids()
         for number, row in enumerate(self._stream(), start=1):
+            place = f"{self.path}, {self.hub_split} row {number}"
             try:
-                yield rows.problem(row)
+                problem = rows.problem(row)
+                ids.check(problem, place)
             except ValueError as error:
-                yield BadLine(f"{self.path}, {self.hub_split} row {number}", str(error))
+                yield BadLine(place, str(error))
+            else:
+                yield problem
 
     def _stream(self) -> Iterator[object]:
         """The rows. A file is read while they are taken, so its faults may come late."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from cotgen.problems.fields import Field, Gold, RowMap
+from cotgen.problems.fields import Field, Gold, Ids, RowMap
 from cotgen.protocols import Component
 from cotgen.records import BadLine, Problem, Split
 from cotgen.rows import read_rows
@@ -44,14 +44,18 @@ class JsonlProblems(Component):
     def load(self) -> Iterator[Problem | BadLine]:
         """Stream the file; a line that holds no problem comes as a BadLine."""
         rows = RowMap(self.fields, self.model_dump(include=_CONSTANTS), self.gold)
+        ids = Ids()
         for place, row in read_rows(self.path):
             if isinstance(row, BadLine):
                 yield row
                 continue
             try:
-                yield rows.problem(row)
+                problem = rows.problem(row)
+                ids.check(problem, str(place))
             except ValueError as error:
                 yield BadLine(str(place), str(error))
+            else:
+                yield problem
 
 
 _CONSTANTS = {"split", "source", "license", "tags"}

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Section, Services
 from cotgen.records import Attempt, Completion, Message, Origin, Problem, Sampling
-from cotgen.steps import parse
+from cotgen.steps import Parsed, inline, parse, split
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -39,6 +39,11 @@ class SampleSearch(Component):
     """A template's name, or the path of a .j2 file; it is given `question`."""
     system: str = ""
     """A system message; none if empty."""
+
+    think: Literal["auto", "none"] = "auto"
+    """Tell thoughts from solutions by think tags or a reasoning field (`auto`), or do not look."""
+    step_sep: Annotated[str, Field(min_length=1)] = "\n"
+    """What ends a step."""
 
     @field_validator("prompt")
     @classmethod
@@ -78,8 +83,13 @@ class SampleSearch(Component):
             stop=self.stop,
         )
 
+    def _parsed(self, completion: Completion) -> Parsed:
+        if self.think == "none":
+            return Parsed(split(inline(completion), self.step_sep), 0, completion.finish)
+        return parse(completion, self.step_sep)
+
     def _attempt(self, number: int, completion: Completion) -> Attempt:
-        steps, thought_steps, finish = parse(completion)
+        steps, thought_steps, finish = self._parsed(completion)
         origin = Origin(
             prompt=self.prompt.name,
             prompt_digest=self.prompt.digest,

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,40 +67,52 @@ class RunFolder:
             finally:
                 file.truncate(0)
 
-    def claim_table(self, table: str, settings: Settings) -> None:
-        """Record what a table is made from, or refuse to mix it with what it was made from."""
+    def claim(self, tables: Mapping[str, Settings], dropped: Sequence[str] = ()) -> None:
+        """Record what tables are made from, or refuse to mix one with what it was made from.
+
+        `dropped` tables are deleted to be made again, in the order given, if no other is refused.
+        The journal is never touched.
+        """
+        for table in tables.keys() - set(dropped):
+            self._check(table, tables[table])
+        before = msgspec.json.encode(self.manifest)
+        for table in dropped:
+            (self.path / f"{table}.jsonl").unlink(missing_ok=True)
+            self.manifest.tables.pop(table, None)
+        if dropped:
+            self.manifest.datasets = {}
+        if "problems" in dropped:
+            self.manifest.loaded = {}
+        self.manifest.tables |= tables
+        if msgspec.json.encode(self.manifest) != before:
+            self.save_manifest()
+
+    def _check(self, table: str, settings: Settings) -> None:
         recorded = self.manifest.tables.get(table)
         file = self.path / f"{table}.jsonl"
-        if file.exists() and file.stat().st_size > 0:
-            if recorded is None:
-                raise RecipeError(
-                    f"{file} holds lines, but manifest.json does not say what they were made from. "
-                    f"Restore it, choose another --name, or use --redo {_STAGE_OF[table]}"
-                )
-            differences = list(_differences(recorded, settings))
-            if differences:
-                raise RecipeError(_refusal(self.path, table, differences))
-        if recorded != settings:
-            self.manifest.tables[table] = settings
-            self.save_manifest()
+        if not file.exists() or file.stat().st_size == 0:
+            return
+        if recorded is None:
+            raise RecipeError(
+                f"{file} holds lines, but manifest.json does not say what they were made from. "
+                f"Restore it, choose another --name, or use --redo {_STAGE_OF[table]}"
+            )
+        differences = list(_differences(recorded, settings))
+        if differences:
+            raise RecipeError(_refusal(self.path, table, differences))
 
     def save_manifest(self) -> None:
         """Write the manifest, whole or not at all."""
         data = msgspec.json.format(msgspec.json.encode(self.manifest, order="sorted"), indent=2)
         replace_file(self.path / "manifest.json", data + b"\n")
 
-    def drop(self, tables: list[str]) -> None:
-        """Delete tables so that they are made again. The journal is never touched."""
-        for table in tables:
-            (self.path / f"{table}.jsonl").unlink(missing_ok=True)
-            self.manifest.tables.pop(table, None)
-        self.manifest.datasets = {}
-        if "problems" in tables:
-            self.manifest.loaded = {}
-        self.save_manifest()
-
     def clear(self) -> None:
-        """Delete everything but the lock, which its holder still needs."""
+        """Delete everything but the lock, which its holder still needs.
+
+        Raises RecipeError for a folder that no run has made.
+        """
+        if not (self.path / "manifest.json").exists():
+            raise RecipeError(f"{self.path} is not the folder of a run: delete it yourself")
         for path in self.path.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)

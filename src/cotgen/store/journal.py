@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -28,13 +27,6 @@ class Entry(Record, frozen=True):
     search: str
     teacher: str
     completions: tuple[Completion, ...]
-
-
-class _Place(NamedTuple):
-    """Where a sample stands: its reply's line, and its number there."""
-
-    offset: int
-    number: int
 
 
 class Spent(msgspec.Struct):
@@ -61,7 +53,7 @@ class Journal:
 
     def __init__(self, path: Path, is_owed: Callable[[str], bool]) -> None:
         self._file = LineFile(path)
-        self._index: dict[str, dict[tuple[str, int], _Place]] = {}
+        self._index: dict[str, dict[str, list[int]]] = {}
         self._decoder = msgspec.json.Decoder(Entry)
         self._encoder = msgspec.json.Encoder()
         self.spent: dict[str, Spent] = {}
@@ -76,12 +68,14 @@ class Journal:
             if is_owed(entry.search):
                 self._note(entry, offset)
 
-    def find(self, search: str, asked: str, number: int) -> Completion | None:
-        """The sample that was already returned for this, if any."""
-        place = self._index.get(search, {}).get((asked, number))
-        if place is None:
-            return None
-        return self._decoder.decode(self._file.at(place.offset)).completions[place.number]
+    def recall(self, search: str, asked: str) -> dict[int, Completion]:
+        """The samples that were already returned for this, by number."""
+        found: dict[int, Completion] = {}
+        for offset in self._index.get(search, {}).get(asked, ()):
+            entry = self._decoder.decode(self._file.at(offset))
+            for number, completion in enumerate(entry.completions, start=entry.first):
+                found.setdefault(number, completion)
+        return found
 
     def append(self, entry: Entry) -> None:
         """Put a reply on disk."""
@@ -97,9 +91,8 @@ class Journal:
         self._file.close()
 
     def _note(self, entry: Entry, offset: int) -> None:
-        samples = self._index.setdefault(entry.search, {})
-        for number in range(len(entry.completions)):
-            samples[entry.asked, entry.first + number] = _Place(offset, number)
+        replies = self._index.setdefault(entry.search, {})
+        replies.setdefault(entry.asked, []).append(offset)
 
     def _count(self, entry: Entry) -> None:
         spent = self.spent.setdefault(entry.teacher, Spent())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -106,7 +107,7 @@ class OpenAITeacher(Component):
             raise TeacherError(f"{_named(error)}: {_named(cause)}", retryable=True) from error
         except openai.OpenAIError as error:
             raise TeacherError(_named(error), retryable=True) from error
-        return _completions(body, request.sampling.n)
+        return completions(body, request.sampling.n)
 
     def _body(self, request: Request) -> dict[str, Any]:
         """All settings are sent: a server's own defaults would change the data silently."""
@@ -151,39 +152,36 @@ class OpenAITeacher(Component):
         )
 
 
+class _Part(msgspec.Struct):
+    text: str = ""
+
+
 class _Message(msgspec.Struct):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     reasoning: str | None = None  # vLLM since 2026
     reasoning_content: str | None = None  # DeepSeek, older vLLM
 
 
 class _Choice(msgspec.Struct):
     message: _Message
-    index: int = 0
+    index: int | None = None
     finish_reason: str | None = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Reply(msgspec.Struct):
     choices: list[_Choice]
-    usage: _Usage | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_DECODER = msgspec.json.Decoder(_Reply)
-
-
-def _completions(body: bytes, n: int) -> list[Completion]:
+def completions(body: bytes, n: int) -> list[Completion]:
     """Read a reply. Whatever is not a full reply is a passing failure of the server."""
-    try:
-        reply = _DECODER.decode(body)
-    except msgspec.DecodeError as error:
-        start = body[:60].decode("utf-8", "replace")
-        raise TeacherError(f"not a chat completion ({error}): {start!r}", retryable=True) from error
-    choices = sorted(reply.choices, key=lambda choice: choice.index)[:n]
+    reply = _read_reply(body)
+    choices = sorted(reply.choices, key=lambda choice: choice.index or 0)[:n]
     if not choices:
         raise TeacherError("the reply holds no choices", retryable=True)
     texts = [_texts(choice.message) for choice in choices]
@@ -192,23 +190,53 @@ def _completions(body: bytes, n: int) -> list[Completion]:
     ended = all(_finish(choice.finish_reason) == "stop" for choice in choices)
     if ended and not any(text or reasoning for text, reasoning in texts):
         raise TeacherError("the reply holds no text", retryable=True)
-    usage = reply.usage or _Usage()
-    tokens = shares(usage.completion_tokens, [len(text) + len(why) for text, why in texts])
+    prompt_tokens, completion_tokens = _usage(reply.usage)
+    tokens = shares(completion_tokens, [len(text) + len(why) for text, why in texts])
     return [
         Completion(
             text=text,
             finish=_finish(choice.finish_reason),
             reasoning=reasoning,
             tokens=tokens[number],
-            prompt_tokens=usage.prompt_tokens if number == 0 else 0,
+            prompt_tokens=prompt_tokens if number == 0 else 0,
         )
         for number, (choice, (text, reasoning)) in enumerate(zip(choices, texts, strict=True))
     ]
 
 
+def _read_reply(body: bytes) -> _Reply:
+    try:
+        return msgspec.json.decode(body, type=_Reply)
+    except UnicodeDecodeError as error:
+        raise TeacherError(f"the reply is not UTF-8: {error}", retryable=True) from error
+    except msgspec.DecodeError as error:
+        start = body[:60].decode("utf-8", "replace")
+        try:
+            # Python's reader takes lone surrogates, which msgspec refuses and `clean` replaces.
+            # Such a reply's usage is not counted: its text is what matters.
+            reply = json.loads(body)
+            return _Reply(msgspec.convert(reply["choices"], type=list[_Choice]))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            raise TeacherError(
+                f"not a chat completion ({error}): {start!r}", retryable=True
+            ) from error
+
+
+def _usage(raw: msgspec.Raw) -> tuple[int, int]:
+    """Tokens of prompt and completions; a server that counts in its own way costs no text."""
+    try:
+        usage = msgspec.json.decode(raw, type=_Usage | None) or _Usage()
+    except msgspec.DecodeError:
+        usage = _Usage()
+    return usage.prompt_tokens or 0, usage.completion_tokens or 0
+
+
 def _texts(message: _Message) -> tuple[str, str]:
     reasoning = message.reasoning or message.reasoning_content or ""
-    return clean(message.content or ""), clean(reasoning)
+    content = message.content or ""
+    if isinstance(content, list):
+        content = "".join(part.text for part in content)
+    return clean(content), clean(reasoning)
 
 
 def _finish(reason: str | None) -> Finish:

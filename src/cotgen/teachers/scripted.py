@@ -11,14 +11,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cotgen.errors import TeacherError
-from cotgen.protocols import Ask, Component, Price, Request
+from cotgen.protocols import Ask, Component, Price, Request, Share
 from cotgen.records import Completion
 
 _START = re.compile(r"Start with (\d+)\.")
 _STEP = re.compile(r"(Add|Subtract|Multiply by) (\d+)\.")
 _SIGN = {"Add": "+", "Subtract": "-", "Multiply by": "*"}
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ScriptedTeacher(Component):

@@ -1,4 +1,4 @@
-"""What emitters share: columns, origins, and who may be emitted."""
+"""Chat turns, and the origin of the rows that are made of them."""
 
 from __future__ import annotations
 
