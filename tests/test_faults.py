@@ -168,7 +168,7 @@ def test_a_fault_that_passes_changes_nothing_that_is_made(
         summary = run(recipe(server.url, retries=2), outputs=tmp_path)
         events = server.log()
     assert len(faulted(events)) == 2 * PROBLEMS
-    assert summary.failed == {"search": 0, "chain": 0}
+    assert summary.failed == {"search": 0}
     assert_equal(tmp_path, healthy.outputs)
     # A reply that a fault destroyed was not served: every sample was, once.
     assert samples_served(events) == samples_served(healthy.events)
@@ -381,7 +381,8 @@ def test_a_server_that_ignores_n_is_asked_for_one_at_a_time(
     assert summary.failed["search"] == 0
     assert_same_samples(tmp_path, events, healthy)
     asked_for_several = [event for event in events if event.event == "arrived" and event.n > 1]
-    assert 1 <= len(asked_for_several) <= 2
+    # Two short replies in a row teach it; two more requests may be under way by then.
+    assert 1 <= len(asked_for_several) <= 4
 
 
 def assert_same_samples(folder: Path, events: list[Event], healthy: Healthy) -> None:
