@@ -149,20 +149,20 @@ HOSTILE = (
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:20].encode("unicode_escape"))
 @pytest.mark.parametrize("other", ["5", "\\sqrt{2}", "x+1", "\\sin x", "(1,2)", "1,2,3", "east"])
 def test_hostile_text_ends_soon_and_is_never_correct(text: str, other: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert boxed(other, text) != "correct"
     assert boxed(text, other) != "correct"
     assert boxed(text, text) in ("correct", "unverifiable")
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
     "piece", ["\\boxed{", "the answer is ", "answer: ", "<answer>", "<think>", "#### 5\n", "A: 5\n"]
 )
 def test_a_text_of_five_megabytes_ends_soon(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     verify("6", piece * (5_000_000 // len(piece)))
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_equal_texts_are_equal_however_long() -> None:
