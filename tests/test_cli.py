@@ -44,9 +44,7 @@ def test_run_prints_what_is_in_the_summary(done: Path) -> None:
 
 def test_help_comes_before_anything_heavy_is_imported() -> None:
     code = "import sys, cotgen.cli; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pydantic", "sympy", "torch", "datasets", "pyarrow", "openai", "numpy", "rapidfuzz"}
     assert heavy.isdisjoint(loaded.stdout.split())
 

@@ -227,7 +227,9 @@ class Hammer:
         if not manifest.exists() or not json.loads(manifest.read_bytes())["loaded"]:
             return "load"
         for stage, table in TABLES.items():
-            if len(whole_lines(folder / table)) < len(whole_lines(self.undisturbed.folder / table)):
+            if len(whole_lines(folder / table)) < len(
+                whole_lines(self.undisturbed.folder / table)
+            ):
                 return stage
         return "emit"
 
@@ -307,7 +309,9 @@ def test_kills_at_random_moments_change_no_file_and_buy_nothing_twice(
         finish(undisturbed.recipe, hammer.outputs)
         assert_equal(hammer.outputs / "k", undisturbed.folder)
         lives.append(Life(started, 0.0, bought(hammer.outputs / "k")))
-        events = [event for event in undisturbed.server.log() if event.time >= lives[0].started]
+        events = [
+            event for event in undisturbed.server.log() if event.time >= lives[0].started
+        ]
         twice += assert_bought_once(lives, events)
     numbers = (
         f"{stages.total()} kills of {runs} runs: {dict(stages)}; {unordered} before a table was in "

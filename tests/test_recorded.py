@@ -72,9 +72,7 @@ def test_gsm8k_gives_a_chain_for_each_correct_attempt(gsm8k: Path, shared_data: 
     summary = json.loads((gsm8k / "summary.json").read_text(encoding="utf-8"))
     assert summary["chains"] == correct == 2001
     assert summary["attempts"] == 5276
-    ends = [
-        chain["attempts"][-1] for line in lines(gsm8k / "chains.jsonl") for chain in line["chains"]
-    ]
+    ends = [chain["attempts"][-1] for line in lines(gsm8k / "chains.jsonl") for chain in line["chains"]]
     assert len(set(ends)) == 2001
 
 
@@ -122,7 +120,9 @@ def test_nearest_is_the_naive_argmin_on_every_chain(gsm8k: Path) -> None:
             if not ids:
                 assert (chain["nearest"], chain["distance"]) == ("", -1)
                 continue
-            first, distance = naive_nearest(texts[chain["attempts"][-1]], [texts[id] for id in ids])
+            first, distance = naive_nearest(
+                texts[chain["attempts"][-1]], [texts[id] for id in ids]
+            )
             assert (chain["nearest"], chain["distance"]) == (ids[first], distance)
             if chain["wrong"]:
                 assert chain["attempts"][-2] == chain["nearest"]

@@ -42,7 +42,9 @@ def naive_distance(a: str, b: str) -> int:
 def test_there_is_one_chain_for_each_correct_attempt_in_attempt_order(
     make_group: MakeGroup,
 ) -> None:
-    group = make_group(("4a", "correct"), ("5", "incorrect"), ("4b", "correct"), ("4a", "correct"))
+    group = make_group(
+        ("4a", "correct"), ("5", "incorrect"), ("4b", "correct"), ("4a", "correct")
+    )
     assert [chain.correct for chain in build(group)] == ["p@t/0", "p@t/2", "p@t/3"]
 
 
@@ -171,3 +173,4 @@ def test_nearest_equals_the_textbook_on_random_texts(make_group: MakeGroup, size
             if distances:
                 first = distances.index(min(distances))
                 assert (chain.nearest, chain.distance) == (wrong[first].id, distances[first])
+

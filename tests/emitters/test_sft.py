@@ -90,9 +90,7 @@ def test_every_layout_shows_the_wrong_attempts_and_trains_the_correct_one(
 def test_single_puts_the_wrong_attempts_into_one_think_block(make_group: MakeGroup) -> None:
     group = make_group(("I say 4", "correct"), ("I say 5", "incorrect"))
     thoughts = {
-        thought_text(
-            rows(chained(group, seed), **{"from": "chains", "layout": "single"})[0].columns
-        )
+        thought_text(rows(chained(group, seed), **{"from": "chains", "layout": "single"})[0].columns)
         for seed in range(12)
     }
     assert thoughts == {"", "I say 5"}

@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -61,9 +62,12 @@ class AnyModel:
 
     def step(self, parts: Sequence[Rows], tokens: Tensor) -> Tensor:
         """One token further, part by part."""
-        shares = tokens[:, None].split([part.count for part in parts])
+        ends = accumulate(part.count for part in parts)
         return torch.cat(
-            [self._forward(part, share) for part, share in zip(parts, shares, strict=True)]
+            [
+                self._forward(part, tokens[end - part.count : end, None])
+                for part, end in zip(parts, ends, strict=True)
+            ]
         )
 
     def keep(self, part: Rows, rows: Tensor) -> Rows:

@@ -28,8 +28,21 @@ MOST_PARAMETERS = 200_000_000
 _ONE_THREAD = 20_000_000
 """Below so many parameters a second thread on the CPU costs more time than it saves."""
 
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""Attention of one layer, given its number and the queries, keys and values [rows, heads, D]."""
+
+class Heads(NamedTuple):
+    """What attention works on, each [rows, heads, D]."""
+
+    queries: Tensor
+    keys: Tensor
+    values: Tensor
+
+    def of(self, rows: slice) -> Heads:
+        """Those of some rows."""
+        return Heads(*(each[rows] for each in self))
+
+
+Attend = Callable[[int, Heads], Tensor]
+"""The attention of one layer, by its number."""
 
 
 class Layer(NamedTuple):
@@ -61,7 +74,7 @@ class Rows:
     """For each layer: [rows × key heads, room, D]."""
     values: list[Tensor]
     mask: Tensor
-    """What is added to scores: 0 where there is a token, −∞ elsewhere; [rows × key heads, 1, room]."""
+    """Added to scores: 0 where there is a token, −∞ elsewhere; [rows × key heads, 1, room]."""
     positions: Tensor
     """The position of each row's next token."""
     filled: int
@@ -112,8 +125,8 @@ class Llama:
         padded[:length] = torch.tensor(tokens)
         prompt = Prompt([], [])
 
-        def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            queries, keys, values = (each.transpose(0, 1) for each in (queries, keys, values))
+        def attend(layer: int, heads: Heads) -> Tensor:
+            queries, keys, values = (each.transpose(0, 1) for each in heads)
             prompt.keys.append(keys[:, :length].contiguous())
             prompt.values.append(values[:, :length].contiguous())
             seen = functional.scaled_dot_product_attention(
@@ -149,14 +162,13 @@ class Llama:
         for part in parts:
             part.mask[:, :, part.filled] = 0
 
-        def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            seen = queries.new_zeros(count + missing, self._heads * self._size)
+        def attend(layer: int, heads: Heads) -> Tensor:
+            seen = heads.queries.new_zeros(count + missing, self._heads * self._size)
             start = 0
             for part in parts:
-                end = start + len(part)
-                rows = slice(start, end)
-                self._look(part, layer, queries[rows], keys[rows], values[rows], seen[rows])
-                start = end
+                rows = slice(start, start + len(part))
+                self._look(part, layer, heads.of(rows), seen[rows])
+                start = rows.stop
             return seen
 
         hidden = self._forward(functional.pad(tokens, (0, missing)), turns, attend)
@@ -185,26 +197,24 @@ class Llama:
         hidden = self._embedding[tokens]
         for number, layer in enumerate(self._layers):
             qkv = _product(self._normed(hidden), layer.qkv)
-            pairs = qkv[:, :turned].float().unflatten(1, (heads + key_heads, size // 2, 2))
+            pairs = qkv[:, :turned].float().view(-1, heads + key_heads, size // 2, 2)
             rotated = torch.view_as_real(torch.view_as_complex(pairs) * turns[:, None])
             rotated = rotated.flatten(2).to(qkv.dtype)
-            values = qkv[:, turned:].unflatten(1, (key_heads, size))
-            seen = attend(number, rotated[:, :heads], rotated[:, heads:], values)
+            values = qkv[:, turned:].view(-1, key_heads, size)
+            seen = attend(number, Heads(rotated[:, :heads], rotated[:, heads:], values))
             hidden = hidden + _product(seen, layer.out)
             gate, up = _product(self._normed(hidden), layer.gate_up).chunk(2, dim=-1)
             hidden = hidden + _product(functional.silu(gate).mul_(up), layer.down)
         return self._normed(hidden)
 
-    def _look(
-        self, part: Rows, layer: int, queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor
-    ) -> None:
+    def _look(self, part: Rows, layer: int, heads: Heads, seen: Tensor) -> None:
         """Attention of some rows over all that each of them has read; fills `seen`."""
         count, at = len(part), part.filled
         shape = (count * self._key_heads, self._heads // self._key_heads, self._size)
         all_keys, all_values = part.keys[layer], part.values[layer]
-        all_keys.view(count, self._key_heads, -1, self._size)[:, :, at] = keys
-        all_values.view(count, self._key_heads, -1, self._size)[:, :, at] = values
-        scores = torch.baddbmm(part.mask, queries.reshape(shape), all_keys.transpose(1, 2))
+        all_keys.view(count, self._key_heads, -1, self._size)[:, :, at] = heads.keys
+        all_values.view(count, self._key_heads, -1, self._size)[:, :, at] = heads.values
+        scores = torch.baddbmm(part.mask, heads.queries.reshape(shape), all_keys.transpose(1, 2))
         torch.bmm(scores.softmax(-1), all_values, out=seen.view(shape))
 
     def _normed(self, hidden: Tensor) -> Tensor:

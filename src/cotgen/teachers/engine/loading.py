@@ -11,7 +11,7 @@ import jinja2
 import msgspec
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
+from transformers.utils import logging as _transformers_logging
 
 from cotgen.errors import RecipeError
 from cotgen.records import Message, clean
@@ -19,6 +19,7 @@ from cotgen.teachers.engine.anymodel import AnyModel
 from cotgen.teachers.engine.llama import Llama
 from cotgen.teachers.engine.network import Network
 
+_quiet: Any = _transformers_logging
 TINY = "tiny"
 """The name of the model that comes with cotgen."""
 
@@ -66,7 +67,7 @@ def load(model: str, revision: str | None, device: Device, dtype: Dtype) -> Load
     """Load a model. Raises RecipeError with what is wrong and what to do about it."""
     source = _source(model)
     place = _place(device)
-    transformers_logging.disable_progress_bar()
+    _quiet.disable_progress_bar()
     tokenizer = _opened(AutoTokenizer, source, revision, model)
     if not tokenizer.chat_template:
         raise _mistake(

@@ -75,7 +75,7 @@ def _nucleus(shares: Tensor, top_p: Tensor) -> Tensor:
     # Row by row: what becomes of a row must not depend on its neighbours.
     wide = (best.sum(-1) < top_p[:, 0]).nonzero()[:, 0]
     if len(wide):
-        best, places = shares[wide].sort(-1, descending=True, stable=True)
+        best, places = shares[wide].sort(stable=True, dim=-1, descending=True)
         kept[wide] = torch.zeros_like(best).scatter_(-1, places, _until(best, top_p[wide]))
     return kept
 

@@ -386,13 +386,14 @@ def _quantities(one: Node, two: Node) -> Decision | None:
         case Quantity(first, here), Quantity(second, there):
             return _two_units(first, unit(here), second, unit(there))
         case (Quantity(value, name), other) | (other, Quantity(value, name)):
-            if not isinstance(other, SCALARS) or (
-                isinstance(other, Function)
+            if (
+                not isinstance(other, SCALARS)
+                or (isinstance(other, Function)
                 and other.name
                 in (
                     "percent",
                     "degree",
-                )
+                ))
             ):
                 return undecided("unit", f"a quantity beside a {_kind(other)}")
             return _one_unit(value, unit(name), other)

@@ -95,7 +95,9 @@ _GREEK = vocabulary(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi "
     "rho sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell"
 )
-_UNARY = vocabulary("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp log")
+_UNARY = vocabulary(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp log"
+)
 _INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 _UNKNOWN_FUNCTIONS = frozenset("fghFGHPQ")
 _FRACTIONS = frozenset(("frac", "dfrac", "tfrac", "cfrac"))
