@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cotgen.errors import RecipeError
+from cotgen.teachers.engine.network import threads
 
 
 @dataclass
@@ -36,7 +37,7 @@ class AnyModel:
         text = model.config.get_text_config()
         self.context: int = getattr(text, "max_position_embeddings", None) or 1 << 30
         self.device: torch.device = model.device
-        self.threads = None
+        self.threads = threads(model.num_parameters())
         shortens = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if shortens else {}
 

@@ -19,14 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cotgen.teachers.engine.network import STRIDE
+from cotgen.teachers.engine.network import STRIDE, threads
 
 BLOCK = 64
 """Rows of one matrix product."""
 MOST_PARAMETERS = 200_000_000
 """Larger models gain nothing here: their time goes into the arithmetic."""
-_ONE_THREAD = 20_000_000
-"""Below so many parameters a second thread on the CPU costs more time than it saves."""
 
 
 class Heads(NamedTuple):
@@ -95,7 +93,7 @@ class Llama:
         self._key_heads: int = config.num_key_value_heads
         self._size: int = model.model.layers[0].self_attn.head_dim
         self._epsilon: float = config.rms_norm_eps
-        self.threads = 1 if model.num_parameters() < _ONE_THREAD else None
+        self.threads = threads(model.num_parameters())
         self._embedding: Tensor = model.model.embed_tokens.weight
         self._layers = [self._fused(layer) for layer in model.model.layers]
         self._head = _folded(model.lm_head.weight, model.model.norm.weight)

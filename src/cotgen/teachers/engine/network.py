@@ -11,6 +11,9 @@ from torch import Tensor
 STRIDE = 16
 """Tokens between two looks at what was written: rows that ended meanwhile write on in vain."""
 
+_ONE_THREAD = 20_000_000
+"""Below so many parameters a second CPU thread waits more than it computes."""
+
 PromptT = TypeVar("PromptT")
 RowsT = TypeVar("RowsT")
 
@@ -48,3 +51,8 @@ class Network(Protocol[PromptT, RowsT]):
 
     def keep(self, part: RowsT, rows: Tensor) -> RowsT:
         """Only these rows, with room for STRIDE more tokens."""
+
+
+def threads(parameters: int) -> int | None:
+    """How many CPU threads a network of this size should take; None: torch's own choice."""
+    return 1 if parameters < _ONE_THREAD else None
