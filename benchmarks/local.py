@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jsonlines
 import random_llama
@@ -115,8 +116,8 @@ async def _ours(model: Path, prompts: list[str], batch: int) -> Figures:
 
 def _generate(folder: Path, prompts: list[str], batch: int) -> Figures:
     figures = Figures()
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     ends = set(torch.tensor(model.generation_config.eos_token_id).flatten().tolist())
     width = batch // SAMPLES
     for start in range(0, len(prompts), width):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 SPECIAL = ["<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"]
 TEMPLATE = (
@@ -21,11 +22,11 @@ LINES = [
 def save(folder: Path, ends: int = 1, layers: int = 4, key_heads: int = 4) -> None:
     """Write the model. It says nothing sensible; each of `ends` tokens ends a completion."""
     import torch
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    untyped: Any = transformers
+    untyped.utils.logging.disable_progress_bar()
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -34,17 +35,17 @@ def save(folder: Path, ends: int = 1, layers: int = 4, key_heads: int = 4) -> No
         LINES,
         trainers.BpeTrainer(vocab_size=768, special_tokens=SPECIAL, initial_alphabet=alphabet),
     )
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = untyped.PreTrainedTokenizerFast(
         tokenizer_object=bpe, pad_token="<|pad|>", eos_token="<|end|>", chat_template=TEMPLATE
     )
     tokenizer.save_pretrained(folder)
-    config = LlamaConfig(
+    config = untyped.LlamaConfig(
         vocab_size=768, hidden_size=128, intermediate_size=384, num_hidden_layers=layers,
         num_attention_heads=4, num_key_value_heads=key_heads, max_position_embeddings=1024,
         tie_word_embeddings=True, bos_token_id=None, eos_token_id=3, pad_token_id=0,
         initializer_range=0.1,
     )  # fmt: skip
     torch.manual_seed(0)
-    model = LlamaForCausalLM(config)
+    model = untyped.LlamaForCausalLM(config)
     model.generation_config.eos_token_id = [3, *range(100, 99 + ends)]
     model.half().save_pretrained(folder)

@@ -21,10 +21,10 @@ class LocalTeacher(Component):
     """Any causal language model with a chat template, from a folder or the Hugging Face Hub.
 
     Sampling is what the recipe says and no more: a model's own generation settings (top_k,
-    penalties) are not used. A sample's randomness follows from its seed alone. For small Llama
-    models on a CPU so does every number that is computed, so that a sample is the same whatever
-    else is in the batch; other models and GPUs may round differently with the batch, and then a
-    sample differs once in a great while.
+    penalties) are not used. A sample's randomness follows from its seed alone. For Llama models of
+    at most 200 million parameters on a CPU, what is computed for a sample depends on that sample
+    alone: on one machine it is the same whatever else is in the batch. Other models, GPUs and other
+    machines may round differently, and then a sample differs once in a great while.
     """
 
     incidental = frozenset({"batch", "concurrency"})

@@ -213,7 +213,8 @@ class Llama:
         all_keys.view(count, self._key_heads, -1, self._size)[:, :, at] = heads.keys
         all_values.view(count, self._key_heads, -1, self._size)[:, :, at] = heads.values
         scores = torch.baddbmm(part.mask, heads.queries.reshape(shape), all_keys.transpose(1, 2))
-        torch.bmm(scores.softmax(-1), all_values, out=seen.view(shape))
+        shares = scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
+        torch.bmm(shares, all_values, out=seen.view(shape))
 
     def _normed(self, hidden: Tensor) -> Tensor:
         """RMSNorm without its weights, which stand in the matrix that follows."""
@@ -259,7 +260,7 @@ def _product(rows: Tensor, weight: Tensor) -> Tensor:
 
 def _folded(weight: Tensor, norm: Tensor) -> Tensor:
     """A weight that takes what the norm in front of it would have scaled; [inputs, outputs]."""
-    return (weight * norm).t().contiguous()
+    return (weight.float() * norm.float()).to(weight.dtype).t().contiguous()
 
 
 def _interleaved(weight: Tensor, size: int) -> Tensor:

@@ -91,7 +91,7 @@ class Loop(Generic[PromptT, RowsT]):
         error = None if decoding.cancelled() else decoding.exception()
         if isinstance(error, torch.OutOfMemoryError):
             error = RecipeError(f"teachers.*.batch: {self._batch} rows need too much GPU memory")
-        self._failure = error or asyncio.CancelledError()
+        self._failure = error or RuntimeError("the teacher was closed")
         running = (sample.call for wave in self._waves for sample in wave.samples)
         for call in [*self._waiting, *self._starting, *running]:
             if not call.done.done():
