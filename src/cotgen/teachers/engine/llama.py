@@ -61,7 +61,8 @@ class Prompt(NamedTuple):
     @property
     def length(self) -> int:
         """In tokens."""
-        return self.keys[0].shape[1]
+        length: int = self.keys[0].shape[1]
+        return length
 
 
 @dataclass
