@@ -10,6 +10,7 @@ from typing import Any, Literal
 import jinja2
 import msgspec
 import torch
+from huggingface_hub import HfApi, try_to_load_from_cache
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as _transformers_logging
 
@@ -67,6 +68,8 @@ def load(model: str, revision: str | None, device: Device, dtype: Dtype) -> Load
     """Load a model. Raises RecipeError with what is wrong and what to do about it."""
     source = _source(model)
     place = _place(device)
+    if not Path(source).is_dir():
+        _reach(model, revision)
     _quiet.disable_progress_bar()
     tokenizer = _opened(AutoTokenizer, source, revision, model)
     if not tokenizer.chat_template:
@@ -108,6 +111,20 @@ def _source(model: str) -> str:
     return model
 
 
+def _reach(model: str, revision: str | None) -> None:
+    """Ask the Hub once whether it has the model: transformers would go on trying for a minute."""
+    if isinstance(try_to_load_from_cache(model, "config.json", revision=revision), str):
+        return
+    try:
+        HfApi().model_info(model, revision=revision, timeout=10)
+    except Exception as error:  # Of four families: the Hub's, httpx's, the system's, ValueError.
+        what = (
+            "there is no such folder here, and the Hugging Face Hub does not give it: no "
+            f"connection, no such model, or one that wants a token in HF_TOKEN ({_said(error)})"
+        )
+        raise _mistake(model, what) from error
+
+
 def _place(device: Device) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise RecipeError(
@@ -117,22 +134,14 @@ def _place(device: Device) -> str:
 
 
 def _opened(factory: Any, source: str, revision: str | None, model: str, **options: Any) -> Any:
-    """`from_pretrained`, which fails in a hundred ways; code that comes with a model never runs."""
+    """`from_pretrained`, which fails in a hundred ways. Code that comes with a model never runs."""
     try:
         return factory.from_pretrained(
             source, revision=revision, trust_remote_code=False, **options
         )
-    except (
-        Exception
-    ) as error:  # tokenizers raises bare Exceptions; a damaged file, nearly anything.
-        if Path(source).is_dir():
-            what = "this folder cannot be loaded, it may be damaged or incomplete"
-        else:
-            what = (
-                "this is no folder here, and it cannot be had from the Hugging Face Hub "
-                "(no connection, no such model, or one that asks for a token in HF_TOKEN)"
-            )
-        raise _mistake(model, f"{what}: {type(error).__name__}: {_first_lines(error)}") from error
+    except Exception as error:  # tokenizers raises bare ones; a damaged file, nearly any.
+        what = f"it cannot be loaded, its files may be damaged or incomplete ({_said(error)})"
+        raise _mistake(model, what) from error
 
 
 def _ends(network: Any, tokenizer: Any) -> frozenset[int]:
@@ -148,5 +157,5 @@ def _mistake(model: str, what: str) -> RecipeError:
     return RecipeError(f"teachers.*.model: {model}: {what}")
 
 
-def _first_lines(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
