@@ -502,7 +502,7 @@ def test_an_unknown_kind_of_model(llama: Path, tmp_path: Path) -> None:
 
 def test_a_hub_id_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert "cannot be had from the Hugging Face Hub" in _mistake("nobody/no-such-model")
+    assert "the Hugging Face Hub does not give it" in _mistake("nobody/no-such-model")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
