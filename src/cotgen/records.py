@@ -74,6 +74,7 @@ class Completion(Record, frozen=True):
 
     `tokens` are this sample's; `prompt_tokens` are those paid for its prompt: where one request
     returned several samples, the first carries them all and the others 0, so that sums are exact.
+    `logprobs` are those of the sampled tokens, an end token included; empty unless asked for.
     """
 
     text: str
@@ -81,6 +82,7 @@ class Completion(Record, frozen=True):
     reasoning: str = ""
     tokens: int = 0
     prompt_tokens: int = 0
+    logprobs: tuple[float, ...] = ()
 
 
 class Step(Record, frozen=True):

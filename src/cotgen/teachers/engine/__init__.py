@@ -1,0 +1,1 @@
+"""Causal language models in this process: loading, decoding in batches, sampling."""
