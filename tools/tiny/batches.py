@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 import torch
-from tiny.mistakes import wrong_attempt
-from tiny.tokens import ASSISTANT, END, PAD
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from cotgen.problems.grammar import STYLES, Difficulty, Worked, draw_problem
 from cotgen.prompts import Prompt
+from tiny.mistakes import wrong_attempt
+from tiny.tokens import ASSISTANT, END, PAD
 
 CONTEXT = 1024
 WINDOW = 32
 """Batches that are drawn together and sorted by length."""
 BATCH_TOKENS = 4608
+VOCABULARY_TEXTS = 20_000
 PACKED = 9 / 32
 """Share of batches with several problems or several attempts in a row."""
 COMPARISONS = 0.57
@@ -46,6 +47,9 @@ class Text:
 
     text: str
     learned: tuple[bool, ...]
+
+
+Maker = Callable[[Random], Text]
 
 
 def draw_worked(draw: Random) -> Worked:
@@ -76,7 +80,7 @@ def in_a_row(draw: Random) -> Text:
 
 
 def attempts(draw: Random) -> Text:
-    """One problem with two to six attempts, wrong ones to be read and correct ones to be learned."""
+    """One problem with two to six attempts: wrong ones to be read, correct ones to be learned."""
     worked = draw_worked(draw)
     parts, learned = [_user(draw, worked)], list[bool]()
     count = draw.randint(2, 6)
@@ -84,7 +88,9 @@ def attempts(draw: Random) -> Text:
         if number:
             parts.append(f"<|user|>{RETRY}")
         hopeless = number == count - 1 and not any(learned)
-        wrong = None if hopeless or draw.random() < 0.4 else wrong_attempt(draw, worked, _style(draw))
+        wrong = (
+            None if hopeless or draw.random() < 0.4 else wrong_attempt(draw, worked, _style(draw))
+        )
         parts.append(_assistant(wrong or worked.solution(_style(draw))))
         learned.append(wrong is None)
     return Text("".join(parts), tuple(learned))
@@ -119,7 +125,9 @@ def windows(tokenizer: Tokenizer, seed: int, start: int = 0) -> Iterator[list[Ba
         number += 1
 
 
-def _batches(draw, tokenizer, makers, count) -> list[Batch]:  # noqa: ANN001
+def _batches(
+    draw: Random, tokenizer: Tokenizer, makers: Sequence[Maker], count: int
+) -> list[Batch]:
     """So many batches of about BATCH_TOKENS tokens, each of texts of like length."""
     rows: list[tuple[np.ndarray, np.ndarray]] = []
     total = 0
@@ -133,7 +141,9 @@ def _batches(draw, tokenizer, makers, count) -> list[Batch]:  # noqa: ANN001
     rows.sort(key=lambda row: len(row[0]))
     # Cut by tokens, so that every batch costs about the same.
     cuts = np.cumsum([len(row[0]) for row in rows]) * count // (sum(len(r[0]) for r in rows) + 1)
-    return [_pad([row for row, cut in zip(rows, cuts, strict=True) if cut == n]) for n in range(count)]
+    return [
+        _pad([row for row, cut in zip(rows, cuts, strict=True) if cut == n]) for n in range(count)
+    ]
 
 
 def _labels(ids: np.ndarray, learned: tuple[bool, ...]) -> np.ndarray:
@@ -157,3 +167,9 @@ def _pad(rows: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
         ids[at, : len(row)] = torch.from_numpy(row)
         labels[at, : len(row)] = torch.from_numpy(wanted)
     return Batch(ids, labels)
+
+
+def vocabulary_texts(seed: int) -> list[str]:
+    """What the tokenizer is trained on."""
+    draw = Random(f"{seed}/tokenizer")
+    return [*(single(draw).text for _ in range(VOCABULARY_TEXTS)), *[RETRY] * 2000]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
 from tiny.batches import CONTEXT
 from tiny.model import EPSILON, HEADS, HIDDEN, INNER, LAYERS, THETA, TinyLlama
 from tiny.tokens import CHAT_TEMPLATE, END, PAD
-from tokenizers import Tokenizer
 
 
 def write_folder(folder: Path, tokenizer: Tokenizer, model: TinyLlama) -> None:

@@ -38,8 +38,8 @@ class TinyLlama(nn.Module):
         """The hidden state at each position."""
         x = self.model.embed_tokens(ids)
         length = ids.shape[1]
-        angles = _angles(torch.arange(length))
-        turn = angles.cos().to(self.dtype), angles.sin().to(self.dtype)
+        turned = angles(torch.arange(length))
+        turn = turned.cos().to(self.dtype), turned.sin().to(self.dtype)
         mask = torch.full((length, length), -torch.inf, dtype=self.dtype).triu(1)
         for layer in self.model.layers:
             x = layer(x, turn, mask, self.dtype)
@@ -118,10 +118,11 @@ def _linear(inputs: int = HIDDEN, outputs: int = HIDDEN) -> nn.Linear:
     return nn.Linear(inputs, outputs, bias=False)
 
 
-def _angles(positions: Tensor) -> Tensor:
+def angles(positions: Tensor) -> Tensor:
+    """The rotary angles of positions."""
     speeds = THETA ** (-torch.arange(0, _HEAD, 2) / _HEAD)
-    angles = positions[:, None].float() * speeds
-    return torch.cat([angles, angles], dim=-1)
+    half = positions[:, None].float() * speeds
+    return torch.cat([half, half], dim=-1)
 
 
 def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

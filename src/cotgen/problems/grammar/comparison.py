@@ -30,7 +30,10 @@ _THEMES = (
 _SAYS: dict[str, tuple[str, ...]] = {
     "more": ("{p} {v} {n} more {x} than {q}.", "{p} {v} {n} {x} more than {q}."),
     "fewer": ("{p} {v} {n} fewer {x} than {q}.", "{p} {v} {n} {x} less than {q}."),
-    "times": ("{p} {v} {n} times as many {x} as {q}.", "Compared with {q}, {p} {v} {n} times as many {x}."),
+    "times": (
+        "{p} {v} {n} times as many {x} as {q}.",
+        "Compared with {q}, {p} {v} {n} times as many {x}.",
+    ),
     "half": ("{p} {v} half as many {x} as {q}.", "Compared with {q}, {p} {v} half as many {x}."),
 }
 """What a sentence says of p and q; said forwards, p is the new person."""
@@ -153,6 +156,7 @@ def _steps(
 
 def _sum(theme: Theme, people: list[str], things: str, done: int) -> Step:
     """The last step of a question about the last two people."""
-    pair = f"together {people[-2]} and {people[-1]} {theme.have if theme.have == 'have' else theme.has}"
+    verb = "have" if theme.have == "have" else theme.has
+    pair = f"together {people[-2]} and {people[-1]} {verb}"
     telling = Telling(pair[0].upper() + pair[1:], pair, pair, things)
     return Step(Earlier(done - 2), "+", Earlier(done - 1), telling)

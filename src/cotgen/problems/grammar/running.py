@@ -86,16 +86,28 @@ _ITEMS = Theme(
             Event("Half of the {x} are stolen.", "losing half"),
         ),
         "share": (
-            Event("{S} sorts the {x} evenly into {n} boxes and keeps one box.", "keeping one of {n} boxes"),
-            Event("{S} shares the {x} equally among {n} people, one of them {him}self.", "sharing among {n} people"),
+            Event(
+                "{S} sorts the {x} evenly into {n} boxes and keeps one box.",
+                "keeping one of {n} boxes",
+            ),
+            Event(
+                "{S} shares the {x} equally among {n} people, one of them {him}self.",
+                "sharing among {n} people",
+            ),
         ),
         "group_gain": (
             Event("{S} buys {k} bags with {m} {x} in each bag.", "adding {n} {x}", "the bags hold"),
             Event("{k} friends bring {him} {m} {x} each.", "adding {n} {x}", "the friends bring"),
         ),
         "group_loss": (
-            Event("{S} gives {m} {x} to each of {k} friends.", "giving away {n} {x}", "the friends get"),
-            Event("{S} sells {k} bags with {m} {x} in each bag.", "selling {n} {x}", "the bags hold"),
+            Event(
+                "{S} gives {m} {x} to each of {k} friends.",
+                "giving away {n} {x}", "the friends get",
+            ),
+            Event(
+                "{S} sells {k} bags with {m} {x} in each bag.",
+                "selling {n} {x}", "the bags hold",
+            ),
         ),
     },
 )  # fmt: skip
@@ -133,7 +145,10 @@ _MONEY = Theme(
             Event("{S} gives half of the money to {f}.", "giving away half"),
         ),
         "share": (
-            Event("{S} shares the money equally among {n} people, one of them {him}self.", "sharing among {n} people"),
+            Event(
+                "{S} shares the money equally among {n} people, one of them {him}self.",
+                "sharing among {n} people",
+            ),
         ),
         "group_gain": (
             Event("{S} works {k} hours for {m} {x} an hour.", "adding {n} {x}", "the hours pay"),
@@ -141,7 +156,10 @@ _MONEY = Theme(
         ),
         "group_loss": (
             Event("{S} buys {k} tickets for {m} {x} each.", "spending {n} {x}", "the tickets cost"),
-            Event("{S} pays {m} {x} to each of {k} helpers.", "spending {n} {x}", "the helpers get"),
+            Event(
+                "{S} pays {m} {x} to each of {k} helpers.",
+                "spending {n} {x}", "the helpers get",
+            ),
         ),
     },
 )  # fmt: skip
@@ -178,13 +196,22 @@ _BAKERY = Theme(
             Event("Half of the {x} go to {f}.", "giving away half"),
         ),
         "share": (
-            Event("{S} sorts the {x} evenly onto {n} trays and keeps one tray.", "keeping one of {n} trays"),
+            Event(
+                "{S} sorts the {x} evenly onto {n} trays and keeps one tray.",
+                "keeping one of {n} trays",
+            ),
         ),
         "group_gain": (
-            Event("{S} bakes {k} trays with {m} {x} on each tray.", "adding {n} {x}", "the trays hold"),
+            Event(
+                "{S} bakes {k} trays with {m} {x} on each tray.",
+                "adding {n} {x}", "the trays hold",
+            ),
         ),
         "group_loss": (
-            Event("{S} sells {k} boxes with {m} {x} in each box.", "selling {n} {x}", "the boxes hold"),
+            Event(
+                "{S} sells {k} boxes with {m} {x} in each box.",
+                "selling {n} {x}", "the boxes hold",
+            ),
             Event("{k} customers buy {m} {x} each.", "selling {n} {x}", "the customers buy"),
         ),
     },
@@ -311,7 +338,9 @@ def _steps(
     things = words["x"]
     left: int | Earlier = Earlier(done - 1) if done else start
     deed = event.deed.format(n="{right}", **words)
-    telling = Telling(f"After {deed}, {person.name} has", f"{person.name} now has", f"{deed} gives", things)
+    telling = Telling(
+        f"After {deed}, {person.name} has", f"{person.name} now has", f"{deed} gives", things
+    )
     if not event.total:
         return [Step(left, _OPERATIONS[kind], given[0], telling)]
     total = event.total[0].upper() + event.total[1:]

@@ -13,7 +13,20 @@ class Person(NamedTuple):
     him: str
 
 
-_SHE = ("Anna", "Clara", "Dina", "Ella", "Fay", "Ivy", "Lena", "Mei", "Nora", "Priya", "Ruth", "Zoe")
+_SHE = (
+    "Anna",
+    "Clara",
+    "Dina",
+    "Ella",
+    "Fay",
+    "Ivy",
+    "Lena",
+    "Mei",
+    "Nora",
+    "Priya",
+    "Ruth",
+    "Zoe",
+)
 _HE = ("Adam", "Ben", "Carl", "Finn", "Hugo", "Ivan", "Leo", "Musa", "Noah", "Omar", "Paul", "Tom")
 
 PEOPLE = tuple(Person(name, "she", "her") for name in _SHE) + tuple(
