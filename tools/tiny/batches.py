@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -49,39 +50,57 @@ class Text:
     learned: tuple[bool, ...]
 
 
-Maker = Callable[[Random], Text]
+@dataclass(frozen=True)
+class Course:
+    """What a stretch of the training is about."""
+
+    largest: int
+    factors: tuple[int, ...]
+    backwards: tuple[float, float]
+    names: bool = False
+    """Whether to learn, in the question, the name after "than". It is known wherever the person
+    before it is new, so it teaches to notice who was named before: that tells forwards and
+    backwards apart, which the answers alone teach very slowly."""
 
 
-def draw_worked(draw: Random) -> Worked:
-    """A problem from all that the grammar can do, more broadly than the levels do."""
+BROAD = Course(largest=999, factors=(5, 9, 9, 9, 9, 12), backwards=(0.2, 0.5))
+NEAR = Course(largest=200, factors=(5, 9, 9, 9), backwards=(0.0, 0.2), names=True)
+BROAD_WINDOWS = 75
+"""So many windows are broad (2,400 steps); those after them are near to the levels."""
+
+Maker = Callable[[Random, Course], Text]
+
+
+def draw_worked(draw: Random, course: Course) -> Worked:
+    """A problem of any number of steps, with numbers from narrow to as broad as the course says."""
     comparison = draw.random() < COMPARISONS
     steps = draw.choices(range(2, 7), _LEVEL_WEIGHTS)[0]
     difficulty = Difficulty(
         steps,
-        largest=round(math.exp(draw.uniform(math.log(20), math.log(999)))),
-        factor=draw.choice((5, 9, 9, 9, 9, 12)),
-        backwards=draw.choice((0.2, 0.5)),
+        largest=round(math.exp(draw.uniform(math.log(20), math.log(course.largest)))),
+        factor=draw.choice(course.factors),
+        backwards=draw.choice(course.backwards),
         shuffled=0.1,
         distractor=0.1,
     )
     return draw_problem(draw, "comparison" if comparison else "running", difficulty, "teacher")
 
 
-def single(draw: Random) -> Text:
+def single(draw: Random, course: Course = BROAD) -> Text:
     """One problem with its solution."""
-    worked = draw_worked(draw)
+    worked = draw_worked(draw, course)
     return Text(_user(draw, worked) + _assistant(worked.solution(_style(draw))), (True,))
 
 
-def in_a_row(draw: Random) -> Text:
+def in_a_row(draw: Random, course: Course = BROAD) -> Text:
     """Two to seven problems, each with its solution."""
-    texts = [single(draw) for _ in range(draw.randint(2, 7))]
+    texts = [single(draw, course) for _ in range(draw.randint(2, 7))]
     return Text("".join(text.text for text in texts), (True,) * len(texts))
 
 
-def attempts(draw: Random) -> Text:
+def attempts(draw: Random, course: Course = BROAD) -> Text:
     """One problem with two to six attempts: wrong ones to be read, correct ones to be learned."""
-    worked = draw_worked(draw)
+    worked = draw_worked(draw, course)
     parts, learned = [_user(draw, worked)], list[bool]()
     count = draw.randint(2, 6)
     for number in range(count):
@@ -117,8 +136,10 @@ def windows(tokenizer: Tokenizer, seed: int, start: int = 0) -> Iterator[list[Ba
     while True:
         draw = Random(f"{seed}/{number}")
         packed = round(WINDOW * PACKED)
-        short = _batches(draw, tokenizer, (single,), WINDOW - packed)
-        long = _batches(draw, tokenizer, (in_a_row, attempts), packed)
+        course = BROAD if number < BROAD_WINDOWS else NEAR
+        draw_batches = partial(_batches, draw, tokenizer, course)
+        short = draw_batches((single,), WINDOW - packed)
+        long = draw_batches((in_a_row, attempts), packed)
         window = short + long
         draw.shuffle(window)
         yield window
@@ -126,17 +147,18 @@ def windows(tokenizer: Tokenizer, seed: int, start: int = 0) -> Iterator[list[Ba
 
 
 def _batches(
-    draw: Random, tokenizer: Tokenizer, makers: Sequence[Maker], count: int
+    draw: Random, tokenizer: Tokenizer, course: Course, makers: Sequence[Maker], count: int
 ) -> list[Batch]:
     """So many batches of about BATCH_TOKENS tokens, each of texts of like length."""
     rows: list[tuple[np.ndarray, np.ndarray]] = []
+    than = tokenizer.token_to_id("Ġthan") if course.names else None
     total = 0
     while total < count * BATCH_TOKENS:
-        texts = [makers[n % len(makers)](draw) for n in range(64)]
+        texts = [makers[n % len(makers)](draw, course) for n in range(64)]
         encodings = tokenizer.encode_batch_fast([text.text for text in texts])
         for text, encoding in zip(texts, encodings, strict=True):
             ids = np.array(encoding.ids[:CONTEXT])
-            rows.append((ids, _labels(ids, text.learned)))
+            rows.append((ids, _labels(ids, text.learned, than)))
             total += -(-len(ids) // 16) * 16
     rows.sort(key=lambda row: len(row[0]))
     # Cut by tokens, so that every batch costs about the same.
@@ -146,8 +168,11 @@ def _batches(
     ]
 
 
-def _labels(ids: np.ndarray, learned: tuple[bool, ...]) -> np.ndarray:
-    """Labels of the learned responses, their end included; position t predicts token t + 1."""
+def _labels(ids: np.ndarray, learned: tuple[bool, ...], than: int | None) -> np.ndarray:
+    """Labels of the learned responses, their end included, and of what follows `than`.
+
+    Position t predicts token t + 1.
+    """
     labels = np.full(len(ids), -100)
     starts = np.flatnonzero(ids == ASSISTANT)
     for start, learn in zip(starts, learned, strict=False):
@@ -155,6 +180,9 @@ def _labels(ids: np.ndarray, learned: tuple[bool, ...]) -> np.ndarray:
             ends = np.flatnonzero(ids[start:] == END)
             end = start + ends[0] if len(ends) else len(ids) - 1
             labels[start:end] = ids[start + 1 : end + 1]
+    if than is not None:
+        before = np.flatnonzero(ids[:-1] == than)
+        labels[before] = ids[before + 1]
     return labels
 
 

@@ -59,19 +59,21 @@ def _generate(
     cache.repeat(n)
     mask = F.pad(mask.repeat_interleave(n, 0), (0, longest))
     scores = model.logits(hidden[:, -1]).repeat_interleave(n, 0)
-    alive = torch.arange(len(prompts) * n)
-    written: list[list[int]] = [[] for _ in range(len(alive))]
+    rows = torch.arange(len(prompts) * n)
+    written: list[list[int]] = [[] for _ in range(len(rows))]
+    going = torch.ones(len(rows), dtype=torch.bool)
     for _ in range(longest):
         chosen = _choose(scores, temperature, generator)
-        for row, token in zip(alive.tolist(), chosen.tolist(), strict=True):
-            if token != END:
+        going &= chosen != END
+        for row, token, goes in zip(rows.tolist(), chosen.tolist(), going.tolist(), strict=True):
+            if goes:
                 written[row].append(token)
-        going = chosen != END
         if not going.any():
             break
-        if not going.all():
+        if going.float().mean() < 0.6:  # Copying the cache has its price.
             cache.keep(going)
-            alive, mask, chosen = alive[going], mask[going], chosen[going]
+            rows, mask, chosen = rows[going], mask[going], chosen[going]
+            going = torch.ones(len(rows), dtype=torch.bool)
         hidden = cache.read(model, chosen[:, None], mask)
         scores = model.logits(hidden[:, -1])
     return written
