@@ -14,11 +14,12 @@ pytest.importorskip("safetensors")
 pytest.importorskip("tokenizers")
 
 import torch
-from tiny.batches import RETRY, attempts, in_a_row, single
+from tiny.batches import BROAD_WINDOWS, CONTEXT, RETRY, WINDOW, attempts, in_a_row, single, windows
 from tiny.folder import read_folder
 from tiny.judging import answer_of, is_coherent, mistake_of
 from tiny.mistakes import wrong_attempt
 from tiny.sampler import sample
+from tiny.tokens import ASSISTANT
 from train_tiny import SHIPPED, train
 
 from cotgen.problems.grammar import STYLES
@@ -150,3 +151,16 @@ def test_only_correct_attempts_are_learned() -> None:
 def test_several_problems_stand_in_a_row() -> None:
     text = in_a_row(Random(0))
     assert text.text.count("<|user|>") == len(text.learned) >= 2
+
+
+@pytest.mark.usefixtures("small")
+def test_a_quarter_of_the_batches_and_more_hold_several_responses() -> None:
+    tokenizer, _ = read_folder(SHIPPED)
+    than = tokenizer.token_to_id("Ġthan")
+    for start in (0, BROAD_WINDOWS):
+        window = next(windows(tokenizer, 0, start))
+        several = sum(bool(((batch.ids == ASSISTANT).sum(1) > 1).any()) for batch in window)
+        assert 0.25 <= several / WINDOW <= 0.4
+        assert max(batch.ids.shape[1] for batch in window) <= CONTEXT
+        names = any(bool((batch.labels[batch.ids == than] >= 0).any()) for batch in window)
+        assert names == (start == BROAD_WINDOWS)

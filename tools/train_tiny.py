@@ -46,8 +46,8 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=SHIPPED, help="where the folder goes")
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--decay", type=int, default=1500, help="steps of linear decay at the end")
+    parser.add_argument("--steps", type=int, default=5200)
+    parser.add_argument("--decay", type=int, default=1200, help="steps of linear decay at the end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=None, help="written every 200 steps")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
