@@ -45,6 +45,18 @@ def difficulty(family: Family, level: Level) -> Difficulty:
 
 
 _TABLE: dict[Family, tuple[Difficulty, ...]] = {
-    "running": tuple(Difficulty(steps, largest=200) for steps in range(2, 7)),
-    "comparison": tuple(Difficulty(steps, largest=200) for steps in range(2, 7)),
+    "running": (
+        Difficulty(2, largest=400),
+        Difficulty(3, largest=250),
+        Difficulty(4, largest=180),
+        Difficulty(5, largest=140),
+        Difficulty(6, largest=100),
+    ),
+    "comparison": (
+        Difficulty(2, largest=60, backwards=0.15),
+        Difficulty(3, largest=50, backwards=0.12),
+        Difficulty(4, largest=40, backwards=0.1),
+        Difficulty(5, largest=40, backwards=0.05),
+        Difficulty(6, largest=40, backwards=0.02),
+    ),
 }
