@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 COTGEN = str(Path(sys.executable).parent / "cotgen")
-QUICKSTART = str(Path(__file__).parents[1] / "recipes" / "quickstart.yaml")
-SMALL = ("run", QUICKSTART, "--limit", "6", "--set", "search.n=4")
+SCRIPTED = str(Path(__file__).parents[1] / "recipes" / "scripted.yaml")
+SMALL = ("run", SCRIPTED, "--limit", "6", "--set", "search.n=4")
 
 
 def cotgen(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -25,7 +25,7 @@ def cotgen(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a finished run called quickstart."""
+    """A folder with a finished run called scripted."""
     folder = tmp_path_factory.mktemp("work")
     made = cotgen(*SMALL, cwd=folder)
     assert made.returncode == 0, made.stderr
@@ -34,7 +34,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_run_prints_what_is_in_the_summary(done: Path) -> None:
     made = cotgen(*SMALL, cwd=done)
-    summary = json.loads((done / "outputs/quickstart/summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((done / "outputs/scripted/summary.json").read_text(encoding="utf-8"))
     assert summary["problems"] == 6
     assert summary["attempts"] == 24
     assert f"{summary['verdicts']['correct']} correct" in made.stdout
@@ -62,11 +62,11 @@ def test_the_commands_explain_themselves(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("run", "nothing.yaml"), "nothing.yaml: cannot be read"),
-        (("run", QUICKSTART, "--set", "search.m=1"), "search.m: there is no such key"),
-        (("run", QUICKSTART, "--name", "../x"), "name:"),
+        (("run", SCRIPTED, "--set", "search.m=1"), "search.m: there is no such key"),
+        (("run", SCRIPTED, "--name", "../x"), "name:"),
         (("show", "nothing"), "is not the folder of a run"),
         (("kinds", "teacher"), "no family is called 'teacher'"),
-        (("run", QUICKSTART, "--until", "emitt"), "emitt"),
+        (("run", SCRIPTED, "--until", "emitt"), "emitt"),
     ],
 )
 def test_a_mistake_of_the_user_is_said_plainly(
@@ -88,17 +88,17 @@ def test_other_settings_are_refused_naming_table_and_key(done: Path) -> None:
 
 def test_redo_makes_a_stage_again_and_keeps_the_ones_before(tmp_path: Path) -> None:
     cotgen(*SMALL, cwd=tmp_path)
-    attempts = tmp_path / "outputs/quickstart/attempts.jsonl"
+    attempts = tmp_path / "outputs/scripted/attempts.jsonl"
     before = attempts.stat()
     made = cotgen(*SMALL, "--set", "chains.max_wrong=1", "--redo", "chain", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert attempts.stat().st_mtime_ns == before.st_mtime_ns
-    summary = json.loads((tmp_path / "outputs/quickstart/summary.json").read_text())
+    summary = json.loads((tmp_path / "outputs/scripted/summary.json").read_text())
     assert set(summary["chains_by_wrong"]) == {"0", "1"}
 
 
 def test_a_run_grows_with_its_limit_and_n(tmp_path: Path) -> None:
-    cotgen("run", QUICKSTART, "--limit", "3", "--set", "search.n=2", cwd=tmp_path)
+    cotgen("run", SCRIPTED, "--limit", "3", "--set", "search.n=2", cwd=tmp_path)
     grown = cotgen(*SMALL, cwd=tmp_path)
     assert grown.returncode == 0, grown.stderr
     once = tmp_path / "once"
@@ -106,27 +106,27 @@ def test_a_run_grows_with_its_limit_and_n(tmp_path: Path) -> None:
     cotgen(*SMALL, cwd=once)
     for file in ("problems.jsonl", "attempts.jsonl", "verdicts.jsonl", "chains.jsonl",
                  "datasets/sft.jsonl", "datasets/dpo.parquet"):  # fmt: skip
-        grown_bytes = (tmp_path / "outputs/quickstart" / file).read_bytes()
-        assert grown_bytes == (once / "outputs/quickstart" / file).read_bytes(), file
+        grown_bytes = (tmp_path / "outputs/scripted" / file).read_bytes()
+        assert grown_bytes == (once / "outputs/scripted" / file).read_bytes(), file
 
 
 def test_until_stops_after_a_stage_and_a_later_run_goes_on(tmp_path: Path) -> None:
     first = cotgen(*SMALL, "--until", "search", cwd=tmp_path)
     assert first.returncode == 0
-    assert not (tmp_path / "outputs/quickstart/datasets").exists()
+    assert not (tmp_path / "outputs/scripted/datasets").exists()
     assert cotgen(*SMALL, cwd=tmp_path).returncode == 0
-    assert (tmp_path / "outputs/quickstart/datasets/sft.parquet").exists()
+    assert (tmp_path / "outputs/scripted/datasets/sft.parquet").exists()
 
 
 def test_a_run_goes_on_from_its_own_folder(done: Path) -> None:
-    again = cotgen("run", "outputs/quickstart", cwd=done)
+    again = cotgen("run", "outputs/scripted", cwd=done)
     assert again.returncode == 0
     assert again.stderr.count("nothing to do") == 4
 
 
 def test_check_prints_a_recipe_that_runs_and_what_it_costs(tmp_path: Path) -> None:
     said = cotgen(
-        "check", QUICKSTART, "--limit", "6", "--set", "search.max_tokens=100",
+        "check", SCRIPTED, "--limit", "6", "--set", "search.max_tokens=100",
         "--set", "teachers.paid={kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1', "
         "price: {input: 1, output: 2}}", cwd=tmp_path,
     )  # fmt: skip
@@ -145,32 +145,32 @@ def test_check_gold_lists_the_golds_that_do_not_verify(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     problems = f"problems={{kind: jsonl, path: {path}}}"
-    said = cotgen("check", QUICKSTART, "--gold", "--set", problems, cwd=tmp_path)
+    said = cotgen("check", SCRIPTED, "--gold", "--set", problems, cwd=tmp_path)
     assert said.returncode == 1
     assert "1 of 2 golds verify against themselves" in said.stdout
     assert "'}{' is unverifiable" in said.stdout
     path.write_text("garbage\n", encoding="utf-8")
-    said = cotgen("check", QUICKSTART, "--gold", "--set", problems, cwd=tmp_path)
+    said = cotgen("check", SCRIPTED, "--gold", "--set", problems, cwd=tmp_path)
     assert said.returncode == 1
     assert f"1 bad lines; the first is {path}:1" in said.stdout
 
 
 def test_show_gives_a_run_a_problem_and_a_row(done: Path) -> None:
-    overview = cotgen("show", "quickstart", cwd=done).stdout
+    overview = cotgen("show", "scripted", cwd=done).stdout
     assert "generated-0-000000" in overview
-    problem = cotgen("show", "quickstart", "generated-0-000000", cwd=done).stdout
+    problem = cotgen("show", "scripted", "generated-0-000000", cwd=done).stdout
     for part in ("gold", "generated-0-000000@scripted/3", "correct", "chain 0"):
         assert part in problem
-    row = cotgen("show", "quickstart", "--dataset", "sft-multiturn", "--row", "1", cwd=done).stdout
+    row = cotgen("show", "scripted", "--dataset", "sft-multiturn", "--row", "1", cwd=done).stdout
     for part in ("prompt · user", "completion · assistant", "attempts", "CC0-1.0"):
         assert part in row
 
 
 def test_show_names_what_is_near_to_a_wrong_id(done: Path) -> None:
-    said = cotgen("show", "quickstart", "generated-0-00000", cwd=done)
+    said = cotgen("show", "scripted", "generated-0-00000", cwd=done)
     assert said.returncode == 2
     assert "did you mean generated-0-0000" in said.stderr
-    said = cotgen("show", "quickstart", "--dataset", "sftt", cwd=done)
+    said = cotgen("show", "scripted", "--dataset", "sftt", cwd=done)
     assert "choose dpo, sft, " in said.stderr
 
 
@@ -180,29 +180,29 @@ def test_show_lets_no_control_character_through(tmp_path: Path) -> None:
     row = {"id": "h", "question": "2+2? \x1b[31m", "answer": "4", "attempts": [hostile]}
     path.write_text(json.dumps(row), encoding="utf-8")
     made = cotgen(
-        "run", QUICKSTART, "--set", f"problems={{kind: jsonl, path: {path}}}", "--set",
+        "run", SCRIPTED, "--set", f"problems={{kind: jsonl, path: {path}}}", "--set",
         f"teachers={{t: {{kind: replay, path: {path}, attempts: attempts}}}}",
         "--set", "search.n=1", cwd=tmp_path,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     for arguments in (["h"], ["--dataset", "sft"], []):
-        said = cotgen("show", "quickstart", *arguments, cwd=tmp_path)
+        said = cotgen("show", "scripted", *arguments, cwd=tmp_path)
         assert said.returncode == 0, said.stderr
         assert not {"\x1b", "\x07", "\u202e"} & set(said.stdout)
-    assert "[red]x[/red]" in cotgen("show", "quickstart", "h", cwd=tmp_path).stdout
+    assert "[red]x[/red]" in cotgen("show", "scripted", "h", cwd=tmp_path).stdout
 
 
 def test_a_test_split_is_refused_before_anything_is_sampled(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text('{"question": "Start with 5. Add 2.", "answer": "7"}\n', encoding="utf-8")
     problems = f"problems={{kind: jsonl, path: {path}, split: test}}"
-    said = cotgen("run", QUICKSTART, "--set", problems, cwd=tmp_path)
+    said = cotgen("run", SCRIPTED, "--set", problems, cwd=tmp_path)
     assert said.returncode == 2
     assert "is of a test split" in said.stderr
-    assert not (tmp_path / "outputs/quickstart/attempts.jsonl").exists()
+    assert not (tmp_path / "outputs/scripted/attempts.jsonl").exists()
     allowed = [f"datasets.{number}.allow_test=true" for number in range(5)]
     sets = [part for each in allowed for part in ("--set", each)]
-    assert cotgen("run", QUICKSTART, "--set", problems, *sets, cwd=tmp_path).returncode == 0
+    assert cotgen("run", SCRIPTED, "--set", problems, *sets, cwd=tmp_path).returncode == 0
 
 
 def test_bad_lines_are_listed_with_file_and_line(tmp_path: Path) -> None:
@@ -210,22 +210,22 @@ def test_bad_lines_are_listed_with_file_and_line(tmp_path: Path) -> None:
     good = '{"question": "Start with 5. Add 2.", "answer": "7"}\n'
     path.write_text(good + '{"question": "no gold"}\n{broken\n', encoding="utf-8")
     problems = ("--set", f"problems={{kind: jsonl, path: {path}}}")
-    said = cotgen("run", QUICKSTART, *problems, cwd=tmp_path)
+    said = cotgen("run", SCRIPTED, *problems, cwd=tmp_path)
     assert said.returncode == 2
     assert f"{path}:2: no answer at answer or solution" in said.stderr
     assert f"{path}:3: " in said.stderr
     skipped = ("--set", "problems.on_bad_line=skip")
-    made = cotgen("run", QUICKSTART, *problems, *skipped, cwd=tmp_path)
+    made = cotgen("run", SCRIPTED, *problems, *skipped, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "2, listed in bad_lines.jsonl" in made.stdout
-    assert (tmp_path / "outputs/quickstart/bad_lines.jsonl").read_text().count("\n") == 2
+    assert (tmp_path / "outputs/scripted/bad_lines.jsonl").read_text().count("\n") == 2
 
 
 def test_a_problem_that_changed_or_went_away_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     rows = [{"id": str(n), "question": "Start with 5. Add 2.", "answer": "7"} for n in (1, 2)]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    arguments = ("run", QUICKSTART, "--set", f"problems={{kind: jsonl, path: {path}}}")
+    arguments = ("run", SCRIPTED, "--set", f"problems={{kind: jsonl, path: {path}}}")
     assert cotgen(*arguments, cwd=tmp_path).returncode == 0
     path.write_text(json.dumps(rows[0]), encoding="utf-8")
     assert "no longer holds 1 problem(s)" in cotgen(*arguments, cwd=tmp_path).stderr
@@ -241,15 +241,15 @@ def test_fresh_needs_a_terminal(done: Path) -> None:
     said = cotgen(*SMALL, "--fresh", cwd=done)
     assert said.returncode == 2
     assert "needs a terminal" in said.stderr
-    assert (done / "outputs/quickstart/attempts.jsonl").exists()
+    assert (done / "outputs/scripted/attempts.jsonl").exists()
 
 
-@pytest.mark.parametrize(("typed", "deletes"), [("quickstart", True), ("yes", False)])
+@pytest.mark.parametrize(("typed", "deletes"), [("scripted", True), ("yes", False)])
 def test_fresh_deletes_only_after_the_name_was_typed(
     tmp_path: Path, typed: str, deletes: bool
 ) -> None:
     cotgen(*SMALL, cwd=tmp_path)
-    marker = tmp_path / "outputs/quickstart/marker"
+    marker = tmp_path / "outputs/scripted/marker"
     marker.touch()
     code, said = _on_a_terminal([COTGEN, *SMALL, "--fresh"], f"{typed}\n", tmp_path)
     assert "Type the run's name" in said
@@ -319,10 +319,10 @@ def test_fresh_never_empties_a_folder_that_no_run_made(tmp_path: Path) -> None:
 def test_ctrl_c_is_heard_in_stages_that_only_compute(tmp_path: Path, stage: str) -> None:
     size = {"load": "2000000", "emit": "3000"}[stage]
     process = subprocess.Popen(
-        [COTGEN, "run", QUICKSTART, "--limit", size, "--set", "search.n=2"],
+        [COTGEN, "run", SCRIPTED, "--limit", size, "--set", "search.n=2"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    begun = {"load": "outputs/quickstart/problems.jsonl", "emit": "outputs/quickstart/datasets"}
+    begun = {"load": "outputs/scripted/problems.jsonl", "emit": "outputs/scripted/datasets"}
     end = time.monotonic() + 60
     while not (tmp_path / begun[stage]).exists() and time.monotonic() < end:
         time.sleep(0.01)
@@ -346,7 +346,7 @@ def test_bad_problems_are_named_by_line(tmp_path: Path, content: str, message: s
     path = tmp_path / "p.jsonl"
     path.write_text(content, encoding="utf-8")
     problems = f"problems={{kind: jsonl, path: {path}}}"
-    said = cotgen("run", QUICKSTART, "--set", problems, cwd=tmp_path)
+    said = cotgen("run", SCRIPTED, "--set", problems, cwd=tmp_path)
     assert said.returncode == 2
     assert message in said.stderr
 
@@ -356,9 +356,9 @@ def test_hostile_yaml_and_names_are_refused(tmp_path: Path, done: Path) -> None:
     said = cotgen("run", "deep.yaml", cwd=tmp_path)
     assert (said.returncode, "not YAML" in said.stderr) == (2, True)
     dataset = "{kind: dpo, name: sft.origin}"
-    said = cotgen("run", QUICKSTART, "--set", f"datasets.4={dataset}", cwd=tmp_path)
+    said = cotgen("run", SCRIPTED, "--set", f"datasets.4={dataset}", cwd=tmp_path)
     assert (said.returncode, ".origin" in said.stderr) == (2, True)
-    said = cotgen("show", "quickstart", "--dataset", "../../x", cwd=done)
+    said = cotgen("show", "scripted", "--dataset", "../../x", cwd=done)
     assert (said.returncode, "holds no dataset" in said.stderr) == (2, True)
 
 
@@ -368,9 +368,9 @@ def test_ids_and_tags_are_shown_without_control_characters(tmp_path: Path) -> No
            "tags": ["\x1b[2J"], "level": "\x07"}  # fmt: skip
     path.write_text(json.dumps(row), encoding="utf-8")
     problems = f"problems={{kind: jsonl, path: {path}, fields: {{tags: tags}}}}"
-    made = cotgen("run", QUICKSTART, "--set", problems, cwd=tmp_path)
+    made = cotgen("run", SCRIPTED, "--set", problems, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     for arguments in ([], [row["id"]], ["--dataset", "sft"]):
-        said = cotgen("show", "quickstart", *map(str, arguments), cwd=tmp_path)
+        said = cotgen("show", "scripted", *map(str, arguments), cwd=tmp_path)
         assert said.returncode == 0, said.stderr
         assert not {"\x1b", "\x07", "\u202e"} & set(said.stdout)

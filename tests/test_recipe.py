@@ -13,11 +13,11 @@ from cotgen.protocols import Component
 from cotgen.records import Problem, Verdict
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-QUICKSTART = RECIPES / "quickstart.yaml"
+SCRIPTED = RECIPES / "scripted.yaml"
 
 
 def raw(**changes: Any) -> dict[str, Any]:
-    recipe: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
+    recipe: dict[str, Any] = yaml.safe_load(SCRIPTED.read_text(encoding="utf-8"))
     return recipe | changes
 
 
@@ -40,7 +40,8 @@ def test_all_mistakes_show_at_once_each_with_its_key_and_what_is_allowed() -> No
     assert "serach: there is no such key; did you mean search?" in said
     assert "search.n: Input should be greater than 0 (got 0)" in said
     assert "search.temprature: there is no such key; did you mean temperature?" in said
-    assert "problems.kind: choose one of jsonl, huggingface, generated, got 'jsonlines'" in said
+    allowed = "jsonl, huggingface, generated, word_problems"
+    assert f"problems.kind: choose one of {allowed}, got 'jsonlines'" in said
     assert "datasets.1.pairing: Input should be 'nearest', 'random' or 'outcome'" in said
 
 
@@ -109,7 +110,7 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
 
 def test_set_overrides_keys_and_list_entries() -> None:
     recipe = load_recipe(
-        QUICKSTART, ["search.n=3", "datasets.4.pairing=random", "teachers.two={kind: scripted}"]
+        SCRIPTED, ["search.n=3", "datasets.4.pairing=random", "teachers.two={kind: scripted}"]
     )
     assert recipe.search.n == 3
     assert recipe.settings()["datasets"][4]["pairing"] == "random"
@@ -129,7 +130,7 @@ def test_set_overrides_keys_and_list_entries() -> None:
 )
 def test_a_bad_override_is_refused(override: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message.replace("[", r"\[").replace(".", r"\.")):
-        load_recipe(QUICKSTART, [override])
+        load_recipe(SCRIPTED, [override])
 
 
 def test_the_resolved_recipe_is_the_same_recipe(tmp_path: Path) -> None:
@@ -152,11 +153,11 @@ class EndsRight(Component):
 
 
 def test_a_component_of_ones_own_needs_no_registration(in_tmp: Path) -> None:
-    recipe = load_recipe(QUICKSTART, ["problems.limit=5"])
+    recipe = load_recipe(SCRIPTED, ["problems.limit=5"])
     own = Recipe(**{**dict(recipe), "verifier": EndsRight()})
     summary = run(own)
     assert summary.verdicts["correct"] > 0
-    first = (in_tmp / "outputs/quickstart/verdicts.jsonl").read_text(encoding="utf-8")
+    first = (in_tmp / "outputs/scripted/verdicts.jsonl").read_text(encoding="utf-8")
     assert '"method":"ends"' in first
 
 

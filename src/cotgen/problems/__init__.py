@@ -7,9 +7,11 @@ from pydantic import Field
 from cotgen.problems.generated import GeneratedProblems
 from cotgen.problems.huggingface import HuggingFaceProblems
 from cotgen.problems.jsonl import JsonlProblems
+from cotgen.problems.word_problems import WordProblems
 
 AnyProblems = Annotated[
-    JsonlProblems | HuggingFaceProblems | GeneratedProblems, Field(discriminator="kind")
+    JsonlProblems | HuggingFaceProblems | GeneratedProblems | WordProblems,
+    Field(discriminator="kind"),
 ]
 
 __all__ = ["AnyProblems", "GeneratedProblems", "HuggingFaceProblems", "JsonlProblems"]

@@ -1,0 +1,1 @@
+"""What trains and measures the tiny teacher; the package itself needs none of it."""
