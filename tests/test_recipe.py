@@ -123,7 +123,7 @@ def test_set_overrides_keys_and_list_entries() -> None:
         ("search.n", "write key.path=value"),
         ("=3", "write key.path=value"),
         ("datasets.9.kind=dpo", "no entry 9 in a list of 5"),
-        ("name.x=1", "name is 'quickstart', it has no keys"),
+        ("name.x=1", "name is 'scripted', it has no keys"),
         ("search.n=[", "the value is not YAML"),
         ("search.m=1", "search.m: there is no such key"),
     ],
