@@ -31,6 +31,16 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small Llama of random weights; its completions have 35 tokens on average."""
+    import random_llama  # Imports torch.
+
+    folder = tmp_path_factory.mktemp("llama")
+    random_llama.save(folder, ends=22, layers=2)
+    return folder
+
+
 MakeGroup = Callable[..., Group]
 
 

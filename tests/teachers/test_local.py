@@ -11,21 +11,20 @@ from typing import Any
 
 import pytest
 import random_llama
+import torch
+import transformers
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-from cotgen import load_recipe, parse_recipe, run  # noqa: E402
-from cotgen.errors import RecipeError, TeacherError  # noqa: E402
-from cotgen.protocols import Ask, Request  # noqa: E402
-from cotgen.records import Completion, Message, Sampling  # noqa: E402
-from cotgen.teachers.engine.anymodel import AnyModel  # noqa: E402
-from cotgen.teachers.engine.endings import Endings  # noqa: E402
-from cotgen.teachers.engine.llama import Llama  # noqa: E402
-from cotgen.teachers.engine.loading import Dtype, load  # noqa: E402
-from cotgen.teachers.engine.loop import Loop  # noqa: E402
-from cotgen.teachers.engine.sampling import Draws, key, uniforms  # noqa: E402
-from cotgen.teachers.local import LocalTeacher  # noqa: E402
+from cotgen import load_recipe, parse_recipe, run
+from cotgen.errors import RecipeError, TeacherError
+from cotgen.protocols import Ask, Request
+from cotgen.records import Completion, Message, Sampling
+from cotgen.teachers.engine.anymodel import AnyModel
+from cotgen.teachers.engine.endings import Endings
+from cotgen.teachers.engine.llama import Llama
+from cotgen.teachers.engine.loading import Dtype, load
+from cotgen.teachers.engine.loop import Loop
+from cotgen.teachers.engine.sampling import Draws, key, uniforms
+from cotgen.teachers.local import LocalTeacher
 
 
 @pytest.fixture(autouse=True)
