@@ -30,7 +30,6 @@ from tokenizers import Tokenizer
 from cotgen.problems.grammar import (
     FAMILIES,
     LEVELS,
-    STYLES,
     Family,
     Level,
     Worked,
@@ -153,7 +152,7 @@ def _print_mistakes(cases: list[Case]) -> None:
 
 
 def _print_losses(teacher: Teacher, cases: list[Case], problems: int) -> None:
-    """The loss per token of one correct attempt in five contexts, on the same problems."""
+    """The loss per token of one correct attempt in six contexts, on the same problems."""
     draw = Random(0)
     usable = [case for case in cases if len(case.wrong) >= 3 and any(case.right)]
     usable = draw.sample(usable, min(problems, len(usable)))
@@ -169,22 +168,24 @@ def _print_losses(teacher: Teacher, cases: list[Case], problems: int) -> None:
 
 
 def _contexts(draw: Random, case: Case, cases: list[Case]) -> dict[str, str]:
-    style = draw.choice(STYLES[:2])
-    question = f"<|user|>{case.worked.question}"
-    final = f"<|assistant|>{case.worked.solution(style)}<|end|>"
-    others = [c.worked for c in draw.sample(cases, 3)]
-    before = [f"<|user|>{w.question}<|assistant|>{w.solution(style)}<|end|>" for w in others]
+    """A correct attempt of the teacher in contexts that never hold its own text."""
     right = [t for t, ok in zip(case.attempts, case.right, strict=True) if ok]
-    mixed = [*draw.sample(case.wrong, 2), draw.choice(right)]
-    draw.shuffle(mixed)
+    correct = draw.choice(right)
+    others = [text for text in case.attempts if text != correct]
+    question = f"<|user|>{case.worked.question}"
+    final = f"<|assistant|>{correct}<|end|>"
+    before = [
+        f"<|user|>{other.worked.question}<|assistant|>{other.worked.solution()}<|end|>"
+        for other in draw.sample([other for other in cases if other is not case], 3)
+    ]
     wrong = draw.sample(case.wrong, 3)
     return {
         "alone": question + final,
         "after 1 other problem": before[0] + question + final,
         "after 3 other problems": "".join(before) + question + final,
+        "after 3 others of its 16 attempts": question + _earlier(draw.sample(others, 3)) + final,
         "after 1 wrong attempt of its own": question + _earlier(wrong[:1]) + final,
         "after 3 wrong attempts of its own": question + _earlier(wrong) + final,
-        "after 3 attempts of its own, 1 of them right": question + _earlier(mixed) + final,
     }
 
 

@@ -46,17 +46,17 @@ def difficulty(family: Family, level: Level) -> Difficulty:
 
 _TABLE: dict[Family, tuple[Difficulty, ...]] = {
     "running": (
-        Difficulty(2, largest=400),
-        Difficulty(3, largest=250),
-        Difficulty(4, largest=180),
-        Difficulty(5, largest=140),
-        Difficulty(6, largest=100),
+        Difficulty(2, largest=430),
+        Difficulty(3, largest=300),
+        Difficulty(4, largest=300),
+        Difficulty(5, largest=190),
+        Difficulty(6, largest=170),
     ),
     "comparison": (
-        Difficulty(2, largest=60, backwards=0.15),
-        Difficulty(3, largest=50, backwards=0.12),
+        Difficulty(2, largest=60, backwards=0.25),
+        Difficulty(3, largest=50, backwards=0.15),
         Difficulty(4, largest=40, backwards=0.1),
-        Difficulty(5, largest=40, backwards=0.05),
-        Difficulty(6, largest=40, backwards=0.02),
+        Difficulty(5, largest=40, backwards=0.07),
+        Difficulty(6, largest=40, backwards=0.03),
     ),
 }
