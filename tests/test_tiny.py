@@ -21,6 +21,12 @@ from cotgen.problems.grammar import STYLES
 from cotgen.problems.word_problems import WordProblems
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Two threads wait for each other, where the cores are busy."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small batches and a tokenizer of few texts: what is tested is the way, not the teacher."""
@@ -31,6 +37,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def _options(out: Path, **changes: object) -> argparse.Namespace:
     usual: dict[str, object] = {
         "out": out, "steps": 6, "decay": 3, "seed": 0, "checkpoint": None, "precision": "fp32",
+        "threads": 1,
     }  # fmt: skip
     return argparse.Namespace(**{**usual, **changes})
 

@@ -50,13 +50,14 @@ def main() -> None:
     parser.add_argument("--decay", type=int, default=1200, help="steps of linear decay at the end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=None, help="written every 200 steps")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     train(parser.parse_args())
 
 
 def train(options: argparse.Namespace) -> None:
     """Train, and write the folder."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer(vocabulary_texts(options.seed))
     model = TinyLlama(tokenizer.get_vocab_size(), _precision(options.precision))
     model.init(options.seed)
