@@ -117,7 +117,7 @@ def _figures(cases: list[Case]) -> str:
     greedy = np.array([answer_of(case.greedy) == case.worked.answer for case in cases])
     texts = np.mean([len(set(case.attempts)) for case in cases])
     mixed = np.mean(right.any(1) & ~right.all(1))
-    columns = [_interval(right.mean(1)), _interval(greedy), _interval(right.any(1))]
+    columns = [_interval(right.mean(1)), _interval(greedy), _interval(np.any(right, axis=1))]
     return " | ".join([*columns, f"{100 * mixed:.0f}", f"{texts:.1f}"])
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cotgen.problems.grammar import FAMILIES, LEVELS, STYLES, Difficulty, difficulty, draw_problem
 from cotgen.problems.grammar.draw import Part, part_of
+from cotgen.problems.grammar.worked import Earlier
 from cotgen.problems.word_problems import WordProblems
 
 EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
@@ -34,13 +35,12 @@ def test_every_given_number_is_in_the_question_and_every_value_is_used() -> None
                 if isinstance(operand, int) and operand != 2:  # Two may be said as half or double.
                     assert str(operand) in spoken
         used = {
-            operand.step for step in worked.steps for operand in step[::2] if _is_earlier(operand)
+            operand.step
+            for step in worked.steps
+            for operand in step[::2]
+            if isinstance(operand, Earlier)
         }
         assert used == set(range(len(worked.steps) - 1))
-
-
-def _is_earlier(operand: object) -> bool:
-    return hasattr(operand, "step")
 
 
 def test_questions_are_clean_sentences() -> None:

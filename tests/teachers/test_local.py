@@ -14,7 +14,7 @@ import random_llama
 import torch
 import transformers
 
-from cotgen import load_recipe, parse_recipe, run
+from cotgen import parse_recipe, run
 from cotgen.errors import RecipeError, TeacherError
 from cotgen.protocols import Ask, Request
 from cotgen.records import Completion, Message, Sampling
@@ -555,8 +555,3 @@ def test_a_run_that_grows_is_a_run_that_was_large_from_the_start(llama: Path, in
 def _texts(line: str) -> list[list[str]]:
     assert "logprobs" not in line
     return [[step["text"] for step in attempt["steps"]] for attempt in json.loads(line)["attempts"]]
-
-
-def test_the_recipe_of_the_tiny_teacher_loads() -> None:
-    path = Path(__file__).parents[2] / "recipes/local.yaml"
-    assert load_recipe(path).teachers["tiny"] == LocalTeacher(model="tiny")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -83,5 +84,5 @@ _GENERATION = {
 }
 
 
-def _json(path: Path, content: dict[str, object]) -> None:
+def _json(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
