@@ -23,8 +23,11 @@ WINDOW = 32
 """Batches that are drawn together and sorted by length."""
 BATCH_TOKENS = 4608
 VOCABULARY_TEXTS = 20_000
-PACKED = 9 / 32
-"""Share of batches with several problems or several attempts in a row."""
+PACKED, PACKED_LATE = 9 / 32, 18 / 32
+"""Share of batches with several problems or several attempts in a row: 35 % of all 5,200."""
+LATE_WINDOWS = 125
+"""From this window on (step 4,000) most of them hold several attempts of one problem: reading on
+after wrong attempts is what is learned last."""
 COMPARISONS = 0.57
 RETRY = Prompt.named("retry").render()
 ASKS = ("boxed", "solve")
@@ -135,11 +138,13 @@ def windows(tokenizer: Tokenizer, seed: int, start: int = 0) -> Iterator[list[Ba
     number = start
     while True:
         draw = Random(f"{seed}/{number}")
-        packed = round(WINDOW * PACKED)
+        late = number >= LATE_WINDOWS
+        packed = round(WINDOW * (PACKED_LATE if late else PACKED))
         course = BROAD if number < BROAD_WINDOWS else NEAR
         draw_batches = partial(_batches, draw, tokenizer, course)
         short = draw_batches((single,), WINDOW - packed)
-        long = draw_batches((in_a_row, attempts), packed)
+        makers = (in_a_row, attempts, attempts, attempts) if late else (in_a_row, attempts)
+        long = draw_batches(makers, packed)
         window = short + long
         draw.shuffle(window)
         yield window
