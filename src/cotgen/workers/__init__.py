@@ -2,6 +2,7 @@
 
 from cotgen.workers.bounded import bounded
 from cotgen.workers.frames import Job
+from cotgen.workers.ordered import ordered
 from cotgen.workers.pool import Pool
 
-__all__ = ["Job", "Pool", "bounded"]
+__all__ = ["Job", "Pool", "bounded", "ordered"]
