@@ -116,8 +116,8 @@ class Teacher(Protocol):
         """What tokens cost, if they cost anything."""
 
     @property
-    def concurrency(self) -> int:
-        """Requests in flight at once."""
+    def concurrency(self) -> int | Literal["auto"]:
+        """Requests in flight at once; `auto` finds out how many are best."""
 
     @property
     def paid(self) -> bool:

@@ -113,6 +113,10 @@ class Run:
         """The problems that this run works on: the first `limit` of those loaded."""
         return islice(self.problems.lines(), self.shape.limit)
 
+    def active_ids(self) -> Iterator[str]:
+        """Their ids, without reading them."""
+        return islice(self.problems.ids(), self.shape.limit)
+
     def search_ids(self, problem: Problem) -> Iterator[tuple[str, str]]:
         """Each teacher with the id of its search of a problem."""
         return ((teacher, f"{problem.id}@{teacher}") for teacher in self.shape.teachers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from cotgen.records import Completion, Finish, Step
@@ -22,17 +24,16 @@ class Parsed(NamedTuple):
 
 def split(text: str, separator: str = "\n") -> tuple[Step, ...]:
     """Cut after each run of `separator`; joined, the steps give back the text byte for byte."""
-    steps: list[Step] = []
-    start = 0
-    while start < len(text):
-        end = text.find(separator, start)
-        if end < 0:
-            end = len(text)
-        while text.startswith(separator, end):
-            end += len(separator)
-        steps.append(Step(text[start:end]))
-        start = end
-    return tuple(steps)
+    return tuple(map(Step, _pieces(separator)(text)))
+
+
+@lru_cache(maxsize=16)
+def _pieces(separator: str) -> Callable[[str], list[str]]:
+    """What finds the steps; a single character is no prefix of itself, so its pattern is simple."""
+    mark = re.escape(separator)
+    if len(separator) == 1:
+        return re.compile(f"[^{mark}]*{mark}+|[^{mark}]+").findall
+    return re.compile(f"(?:(?!{mark}).)*(?:{mark})+|(?:(?!{mark}).)+", re.DOTALL).findall
 
 
 def parse(completion: Completion, separator: str = "\n") -> Parsed:

@@ -2,6 +2,7 @@
 
 from cotgen.workers.bounded import bounded
 from cotgen.workers.frames import Job
+from cotgen.workers.places import Climb, Places, most_connections
 from cotgen.workers.pool import Pool
 
-__all__ = ["Job", "Pool", "bounded"]
+__all__ = ["Climb", "Job", "Places", "Pool", "bounded", "most_connections"]
