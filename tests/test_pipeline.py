@@ -409,9 +409,10 @@ class Lapsing(Moody):
     """A teacher whose key stops working while other requests are in flight."""
 
     async def _ask(self, request: Request) -> list[Completion]:
+        await asyncio.sleep(0.01)
         if "9." in request.question:
             raise RecipeError("the key has lapsed")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.04)
         with self.asked.open("a", encoding="utf-8") as file:
             file.write("paid\n")
         return [Completion("\\boxed{1}")]
