@@ -150,7 +150,7 @@ class _Work:
         first: a kill in between leaves no table that was made from a deleted one.
         """
         recipe = self.recipe
-        verifier = ("verifier",) if "verifier" in recipe.search.needs else ()
+        verifier = ("verifier",) if "verifier" in recipe.search.relies_on() else ()
         claims = {
             "problems": recipe.lasting("problems"),
             "attempts": recipe.lasting("seed", "search", "teachers", *verifier),
@@ -234,7 +234,7 @@ class _Work:
     async def _search_owed(self, owed: dict[str, int]) -> None:
         async with AsyncExitStack() as stack:
             verify: Verify | None = None
-            if "verifier" in self.recipe.search.needs:
+            if "verifier" in self.recipe.search.relies_on():
                 verify = await stack.enter_async_context(verification(self.recipe.verifier))
             live = await stack.enter_async_context(samplers(self.recipe, self._open_journal))
             self.watch.see(live, self.spent or {})
@@ -278,7 +278,9 @@ class _Work:
         """Write a search's line. Attempts that it had before stay: growing only adds."""
         earlier = self.run.attempts.get(id).attempts if self.run.attempts.has_finished(id) else ()
         fresh = (self._signed(attempt, teacher) for attempt in found[len(earlier) :])
-        self.run.attempts.replace(Searched(id, problem.id, teacher, (*earlier, *fresh)))
+        attempts = (*earlier, *fresh)
+        enough = self.recipe.search.wants_more(len(attempts))
+        self.run.attempts.replace(Searched(id, problem.id, teacher, attempts, enough=enough))
 
     def _signed(self, attempt: Attempt, teacher: str) -> Attempt:
         """The attempt with the teacher that gave it."""
@@ -299,7 +301,8 @@ class _Work:
     def _is_owed(self, search: str) -> bool:
         if not self.run.attempts.has_finished(search):
             return True
-        return self.recipe.search.wants_more(self.run.attempt_count(search))
+        attempts, enough = self.run.attempt_count(search)
+        return not enough and self.recipe.search.wants_more(attempts)
 
     def _search_order(self) -> Iterator[str]:
         return (

@@ -233,13 +233,17 @@ def _squeezed(judged: Judged) -> str:
 
 
 class Searched(Record, frozen=True):
-    """A line of `attempts.jsonl`: what one teacher's search of one problem gave."""
+    """A line of `attempts.jsonl`: what one teacher's search of one problem gave.
+
+    `enough`: the search stopped by itself before it had all attempts that the recipe allows.
+    """
 
     id: str
     problem: str
     teacher: str
     attempts: tuple[Attempt, ...] = ()
     error: str = ""
+    enough: bool = False
 
 
 class Verified(Record, frozen=True):

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Section, Services
-from cotgen.records import Attempt, Completion, Message, Origin, Problem, Sampling
+from cotgen.records import Attempt, Completion, Message, Origin, Outcome, Problem, Sampling
 from cotgen.steps import Parsed, inline, parse, split
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
+class Until(BaseModel):
+    """How many attempts of each kind are enough."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    correct: NonNegativeInt = 1
+    """Correct attempts."""
+    wrong: NonNegativeInt = 0
+    """Wrong attempts."""
+
+    def met(self, outcomes: Counter[Outcome]) -> bool:
+        """Whether there are enough of both."""
+        return outcomes["correct"] >= self.correct and outcomes["incorrect"] >= self.wrong
+
+
 class SampleSearch(Component):
     """Sample n attempts of every problem, each from the same prompt.
 
-    Raising n in a finished run only adds: samples already paid for come from the journal.
+    Raising n in a finished run only adds: samples already paid for come from the journal. With
+    `until` a problem is sampled in waves and stops as soon as it has enough.
     """
 
     needs: ClassVar[tuple[Section, ...]] = ("teachers",)
@@ -26,7 +53,12 @@ class SampleSearch(Component):
 
     kind: Literal["sample"] = "sample"
     n: Annotated[int, Field(gt=0, le=4096)] = 8
-    """Attempts a problem, of each teacher."""
+    """Attempts a problem, of each teacher; with `until` the most."""
+    until: Until | None = None
+    """Stop once there are `{correct: 4, wrong: 4}` attempts; none: always sample n."""
+    wave: PositiveInt = 8
+    """With `until`: how many attempts are sampled before they are judged; then as many again as
+    there are, so that a hard problem needs few waves."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     """Sampling temperature. The papers state none or 0.7–1.0; 1.0 is our choice."""
     top_p: Share = 1.0
@@ -57,10 +89,30 @@ class SampleSearch(Component):
             raise ValueError("temperature 0 gives the same attempt n times: set n to 1 or sample")
         return self
 
+    def relies_on(self) -> tuple[Section, ...]:
+        """The teachers, and the verifier where it decides what is enough."""
+        return ("teachers", "verifier") if self.until else self.needs
+
     async def search(self, problem: Problem, services: Services) -> list[Attempt]:
         """Sample; attempt i is sample i."""
-        completions = await services.generate(self._messages(problem), self._sampling())
-        return [self._attempt(number, sample) for number, sample in enumerate(completions)]
+        attempts: list[Attempt] = []
+        outcomes: Counter[Outcome] = Counter()
+        for sampling in self._waves():
+            completions = await services.generate(self._messages(problem), sampling)
+            fresh = [self._attempt(len(attempts) + i, each) for i, each in enumerate(completions)]
+            attempts += fresh
+            if self.until and len(attempts) < self.n:
+                outcomes += await _judged(problem, fresh, services)
+                if self.until.met(outcomes):
+                    break
+        return attempts
+
+    def _waves(self) -> Iterator[Sampling]:
+        """All at once; with `until` a few, then each time as many as there are already."""
+        first, size = 0, min(self.wave, self.n) if self.until else self.n
+        while first < self.n:
+            yield self._sampling(first, min(size, self.n - first))
+            first, size = first + size, first + size
 
     def wants_more(self, attempts: int) -> bool:
         """Whether a finished search of so many attempts is owed more of them."""
@@ -68,15 +120,16 @@ class SampleSearch(Component):
 
     def most_calls(self, problem: Problem) -> list[tuple[list[Message], Sampling]]:
         """One prompt, n samples."""
-        return [(self._messages(problem), self._sampling())]
+        return [(self._messages(problem), self._sampling(0, self.n))]
 
     def _messages(self, problem: Problem) -> list[Message]:
         user = Message("user", self.prompt.render(question=problem.question))
         return [Message("system", self.system), user] if self.system else [user]
 
-    def _sampling(self) -> Sampling:
+    def _sampling(self, first: int, n: int) -> Sampling:
         return Sampling(
-            n=self.n,
+            n=n,
+            first=first,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
@@ -101,3 +154,12 @@ class SampleSearch(Component):
             tokens=completion.tokens,
         )
         return Attempt(steps=steps, finish=finish, thought_steps=thought_steps, origin=origin)
+
+
+async def _judged(
+    problem: Problem, attempts: list[Attempt], services: Services
+) -> Counter[Outcome]:
+    """The outcomes of those that ended by themselves."""
+    ended = [attempt.solution for attempt in attempts if attempt.finish == "stop"]
+    verdicts = await asyncio.gather(*(services.verify(problem, text) for text in ended))
+    return Counter(verdict.outcome for verdict in verdicts)

@@ -28,8 +28,9 @@ class LineFile:
     """An append-only file of JSON lines. A line is whole or absent.
 
     Each line is handed to the kernel before `append` returns, so that killing the process at any
-    moment loses none; `gathered` files, which suit copies, hand over many at once. The disk is synchronised about once in `SYNC_EVERY_S`. A torn last line (a kill in
-    the middle of a write) is cut off on opening: appending after it would glue two.
+    moment loses none; `gathered` files, which suit copies, hand over many at once. The disk is
+    synchronised about once in `SYNC_EVERY_S`. A torn last line (a kill in the middle of a write)
+    is cut off on opening: appending after it would glue two.
     """
 
     def __init__(self, path: Path, *, write: bool = True, gathered: bool = False) -> None:
