@@ -28,6 +28,7 @@ _SEED_STRIDE = 1 << 12
 start far apart (facts.md §9). Also the most samples a problem can have of one teacher."""
 
 
+_LOOK_S = 1.0
 _MOST_AT_ONCE = 2048
 """The highest that `concurrency: auto` climbs."""
 _COSTLY_SHARE, _COSTLY_LEAST = 0.1, 100
@@ -90,6 +91,13 @@ class Sampler:
         # One sample that cannot be had must not cost those that were paid for.
         await _all([self._fetch(base, *run, ticket, found) for run in _runs(missing, self._width)])
         return [found[number] for number in _numbers(sampling)]
+
+    async def steer(self) -> None:
+        """Let the server's own word on its queue decide how much is asked at once."""
+        queued = getattr(self._ask, "queued", None)
+        while self._climb and queued and (waiting := await queued()) is not None:
+            self._climb.told(waiting)
+            await asyncio.sleep(_LOOK_S)
 
     def forget(self, search: str) -> None:
         """Free what a finished search kept in memory."""
@@ -214,6 +222,8 @@ async def samplers(
             ask = await stack.enter_async_context(teacher.connect())
             kept = opened if teacher.paid else None
             live[name] = Sampler(name, teacher, ask, kept, recipe.seed)
+            steering = asyncio.create_task(live[name].steer())
+            stack.callback(steering.cancel)
         yield live
 
 

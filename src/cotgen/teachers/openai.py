@@ -104,18 +104,18 @@ class OpenAITeacher(Component):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Ask]:
         """Open the connections. Raises RecipeError if a key is needed and its variable is unset."""
-        async with self._transport() as post:
-            yield Live(self, post)
+        async with self._transport() as (post, queued):
+            yield Live(self, post, queued)
 
     @asynccontextmanager
-    async def _transport(self) -> AsyncIterator[Post]:
+    async def _transport(self) -> AsyncIterator[tuple[Post, Queued]]:
         key, headers = self.key(), self.headers()
         if self.transport == "sdk":
             from cotgen.teachers.wire.sdk import packaged
 
             url = self.base_url and self.addresses[0]
             async with packaged(url, self.api_version, key, headers, self.timeout_s) as post:
-                yield post
+                yield post, _untold
             return
         from cotgen.teachers.wire.http import wired
 
@@ -127,7 +127,7 @@ class OpenAITeacher(Component):
             async def send(body: dict[str, Any]) -> bytes | Refused:
                 return await wire.post(msgspec.json.encode(body))
 
-            yield send
+            yield send, wire.queued
 
     def key(self) -> str:
         """The API key; `none` for a server that needs none."""
@@ -186,14 +186,20 @@ class OpenAITeacher(Component):
 
 
 Post = Callable[[dict[str, Any]], Awaitable[bytes | Refused]]
+Queued = Callable[[], Awaitable[int | None]]
+
+
+async def _untold() -> None:
+    """The package cannot ask for metrics."""
 
 
 class Live:
     """A connected teacher."""
 
-    def __init__(self, teacher: OpenAITeacher, post: Post) -> None:
+    def __init__(self, teacher: OpenAITeacher, post: Post, queued: Queued) -> None:
         self._teacher = teacher
         self._post = post
+        self.queued = queued
         limits = teacher.requests_per_minute, teacher.tokens_per_minute
         self._pace = Pace(*limits) if any(limits) else None
 
@@ -203,7 +209,7 @@ class Live:
             return await self._ask(request)
         n = request.sampling.n
         characters = sum(len(message.content) for message in request.messages)
-        estimate = await self._pace.wait(characters, n)
+        estimate = await self._pace.wait(characters, n, request.sampling.max_tokens)
         tokens = 0
         try:
             found = await self._ask(request)

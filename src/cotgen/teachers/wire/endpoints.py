@@ -28,6 +28,7 @@ class Endpoint:
 
     url: str
     in_flight: int = 0
+    asked: int = 0
     failures: int = 0
     has_answered: bool = False
     out: bool = False
@@ -46,6 +47,7 @@ class Endpoints:
         self._look = look
         self._patience_s = patience_s
         self._back = asyncio.Event()
+        self._asked = 0
 
     async def pick(self) -> Endpoint:
         """The healthy endpoint with the fewest requests in flight.
@@ -56,7 +58,11 @@ class Endpoints:
         while True:
             healthy = [each for each in self.all if not each.out]
             if healthy:
-                return min(healthy, key=lambda each: each.in_flight)
+                # Among equals the one that was asked longest ago.
+                chosen = min(healthy, key=lambda each: (each.in_flight, each.asked))
+                self._asked += 1
+                chosen.asked = self._asked
+                return chosen
             left = max(self._left(each) for each in self.all)
             if left <= 0:
                 raise self._given_up()

@@ -7,9 +7,11 @@ vLLM keeps idle ones for 5 s, and a request sent into a closing connection is lo
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import aiohttp
@@ -71,7 +73,10 @@ class Wire:
                 f"timeout: {said}", retryable=True, kind="timeout", costly=not before
             ) from error
         except aiohttp.ClientConnectorError as error:
-            raise TeacherError(_unreachable(error), retryable=True, kind="no connection") from error
+            # A certificate stays as it is; a name or a port may come back.
+            passing = not isinstance(error, aiohttp.ClientConnectorCertificateError)
+            said = _unreachable(error)
+            raise TeacherError(said, retryable=passing, kind="no connection") from error
         except (aiohttp.ClientError, OSError) as error:
             # The request was sent: it may have been worked on, and paid for.
             raise TeacherError(
@@ -95,13 +100,32 @@ class Wire:
         else:
             self._endpoints.answered(endpoint)
 
-    async def fetch(self, endpoint: Endpoint, path: str) -> bytes | None:
-        """What an endpoint's server says at another path; None where it says nothing useful."""
+    async def queued(self) -> int | None:
+        """How many requests the servers keep waiting; None where they do not tell (vLLM does)."""
+        waiting: int | None = None
+        for endpoint in self._endpoints.all:
+            told = _waiting(await self._metrics(endpoint.url))
+            if told is not None:
+                waiting = (waiting or 0) + told
+        return waiting
+
+    async def _metrics(self, url: str) -> str:
+        parts = urlsplit(url)
         try:
-            async with self._session.get(path, timeout=_short()) as response:
-                return await response.read() if response.status == 200 else None
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return None
+            address = f"{parts.scheme}://{parts.netloc}/metrics"
+            async with self._session.get(address, timeout=_short()) as response:
+                return await response.text() if response.status == 200 else ""
+        except (aiohttp.ClientError, OSError, TimeoutError, UnicodeDecodeError):
+            return ""
+
+
+_WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+
+
+def _waiting(metrics: str) -> int | None:
+    """The sum over vLLM's engines."""
+    found = _WAITING.findall(metrics)
+    return round(sum(map(float, found))) if found else None
 
 
 @asynccontextmanager

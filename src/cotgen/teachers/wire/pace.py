@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 
 class Pace:
@@ -20,9 +21,10 @@ class Pace:
         self._mean = 0.0
         self._seen = 0
 
-    async def wait(self, prompt_characters: int, samples: int) -> float:
+    async def wait(self, prompt_characters: int, samples: int, max_tokens: int) -> float:
         """Wait for a turn; returns the tokens it was let go on."""
-        estimate = prompt_characters / 4 + self._mean * samples
+        each = self._mean if self._seen else max_tokens / 4
+        estimate = prompt_characters / 4 + each * samples
         if self._requests:
             await self._requests.take(1)
         if self._tokens:
@@ -32,7 +34,7 @@ class Pace:
     def settle(self, estimate: float, tokens: int, samples: int) -> None:
         """Correct the estimate by what the request needed."""
         if self._tokens:
-            self._tokens.level += estimate - tokens
+            self._tokens.give_back(estimate - tokens)
         self._seen += samples
         self._mean += (tokens - self._mean * samples) / max(1, self._seen)
 
@@ -44,15 +46,25 @@ class _Bucket:
         self.level = self._most
         self._at = asyncio.get_running_loop().time()
         self._turn = asyncio.Lock()
+        self._given_back = asyncio.Event()
 
     async def take(self, amount: float) -> None:
         # One at a time, in the order of asking. A debt is waited for by whoever comes next.
         async with self._turn:
+            needed = min(amount, self._most)
             self._fill()
-            if self.level < min(amount, self._most):
-                await asyncio.sleep((min(amount, self._most) - self.level) / self._rate)
+            while self.level < needed:
+                self._given_back.clear()
+                with suppress(TimeoutError):
+                    wait_s = (needed - self.level) / self._rate
+                    await asyncio.wait_for(self._given_back.wait(), wait_s)
                 self._fill()
             self.level -= amount
+
+    def give_back(self, amount: float) -> None:
+        """Correct what was taken."""
+        self.level += amount
+        self._given_back.set()
 
     def _fill(self) -> None:
         now = asyncio.get_running_loop().time()

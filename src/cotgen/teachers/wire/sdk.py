@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cotgen.errors import TeacherError
 from cotgen.teachers.wire.refusals import Refused
 
@@ -54,6 +56,7 @@ async def packaged(
 async def _post(client: openai.AsyncOpenAI, body: dict[str, Any], key: str) -> bytes | Refused:
     import openai
 
+    body = msgspec.to_builtins(body)
     own = {name: value for name, value in body.items() if name in _OWN}
     extra = {name: value for name, value in body.items() if name not in _OWN}
     create = client.chat.completions.with_raw_response.create
