@@ -195,7 +195,7 @@ def test_the_command_says_that_all_went_well_in_spite_of_faults(
         ended = command(server.url, tmp_path)
         faults = len(faulted(server.log()))
     assert ended.returncode == DONE, ended.stderr
-    assert f"{faults} retries" in ended.stderr
+    assert f"{faults} × HTTP 500" in ended.stderr
     assert_equal(tmp_path, healthy.outputs)
 
 

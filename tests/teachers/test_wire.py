@@ -391,9 +391,11 @@ def test_what_vllm_says_of_its_queue_is_read(metrics: str, waiting: int | None) 
             assert head.startswith("GET /metrics ")
             writer.write(http(metrics, Content_Type="text/plain"))
 
-        async with listening(handle) as url:
-            async with OpenAITeacher(model="m", base_url=url).connect() as asked:
-                assert isinstance(asked, Live)
-                return await asked.queued()
+        async with (
+            listening(handle) as url,
+            OpenAITeacher(model="m", base_url=url).connect() as asked,
+        ):
+            assert isinstance(asked, Live)
+            return await asked.queued()
 
     assert asyncio.run(main()) == waiting

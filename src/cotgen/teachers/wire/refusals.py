@@ -71,7 +71,7 @@ def classified(refused: Refused, model: str, key_env: str, n: int) -> TeacherErr
         # Some servers refuse n > 1 instead of ignoring it.
         fewer=status in (400, 422) and n > 1,
         overloaded=status in OVERLOADED,
-        kind=str(status),
+        kind=f"HTTP {status}",
     )
 
 
