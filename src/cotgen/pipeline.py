@@ -442,6 +442,8 @@ class _Work:
 
 async def _judged(problem: Problem, attempt: Attempt, verify: Verify) -> Verdict:
     """Only an attempt that ended by itself has an answer; the others are unfinished."""
+    if attempt.flaw:
+        return Verdict("unverifiable", method="format", reason=attempt.flaw)
     if attempt.finish == "stop":
         return await verify(problem, attempt.solution)
     why = {"length": "cut off before its end", "pruned": "given up by the search"}

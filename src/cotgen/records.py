@@ -113,12 +113,14 @@ class Origin(Record, frozen=True, gc=False):
 class Attempt(Record, frozen=True):
     """One path through a problem. The first `thought_steps` steps are the thought (0: none).
 
-    Joined, the steps are the text byte for byte.
+    Joined, the steps are the text byte for byte. `flaw` says why it cannot be told what of it is
+    the thought (`two_thoughts`, `tag_collision`): such an attempt is neither correct nor wrong.
     """
 
     steps: tuple[Step, ...]
     finish: Finish = "stop"
     thought_steps: int = 0
+    flaw: str = ""
     origin: Origin = Origin()
 
     @property

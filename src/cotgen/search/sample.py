@@ -21,7 +21,7 @@ from pydantic import (
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Section, Services
 from cotgen.records import Attempt, Completion, Message, Origin, Outcome, Problem, Sampling
-from cotgen.steps import Parsed, inline, parse, split
+from cotgen.steps import OpenInPrompt, Parsed, Style, inline, parse, split
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -72,8 +72,12 @@ class SampleSearch(Component):
     system: str = ""
     """A system message; none if empty."""
 
-    think: Literal["auto", "none"] = "auto"
-    """Tell thoughts from solutions by think tags or a reasoning field (`auto`), or do not look."""
+    think: Literal["auto", "none"] | Style = "auto"
+    """Tell thoughts from solutions by a reasoning field or the tags of a style: `think` (R1, QwQ),
+    `thinking`, `thought` (Open-O1), `still` (STILL-2, OpenThoughts), whichever comes first
+    (`auto`), or do not look (`none`)."""
+    open_think_in_prompt: OpenInPrompt = "auto"
+    """Whether the chat template opens the thought, so that completions hold its end only."""
     step_sep: Annotated[str, Field(min_length=1)] = "\n"
     """What ends a step."""
 
@@ -139,10 +143,10 @@ class SampleSearch(Component):
     def _parsed(self, completion: Completion) -> Parsed:
         if self.think == "none":
             return Parsed(split(inline(completion), self.step_sep), 0, completion.finish)
-        return parse(completion, self.step_sep)
+        return parse(completion, self.step_sep, self.think, self.open_think_in_prompt)
 
     def _attempt(self, number: int, completion: Completion) -> Attempt:
-        steps, thought_steps, finish = self._parsed(completion)
+        steps, thought_steps, finish, flaw = self._parsed(completion)
         origin = Origin(
             prompt=self.prompt.name,
             prompt_digest=self.prompt.digest,
@@ -153,7 +157,9 @@ class SampleSearch(Component):
             prompt_tokens=completion.prompt_tokens,
             tokens=completion.tokens,
         )
-        return Attempt(steps=steps, finish=finish, thought_steps=thought_steps, origin=origin)
+        return Attempt(
+            steps=steps, finish=finish, thought_steps=thought_steps, flaw=flaw, origin=origin
+        )
 
 
 async def _judged(
