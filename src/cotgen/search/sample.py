@@ -6,8 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from random import Random
 from typing import Annotated, ClassVar, Literal, Self
 
+import msgspec
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,8 +21,9 @@ from pydantic import (
 )
 
 from cotgen.prompts import Prompt
-from cotgen.protocols import Component, Section, Services
+from cotgen.protocols import Component, Draw, Section, Services
 from cotgen.records import Attempt, Completion, Message, Origin, Outcome, Problem, Sampling
+from cotgen.search.examples import Example, Examples
 from cotgen.steps import OpenInPrompt, Parsed, Style, inline, parse, split
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -71,7 +74,13 @@ class SampleSearch(Component):
     """A template's name, or the path of a .j2 file; it is given `question`."""
     system: str = ""
     """A system message; none if empty."""
-
+    examples: Examples | None = None
+    """Worked examples for prompts that show them (`solve_fewshot`)."""
+    budget: PositiveInt | None = None
+    """Tokens that prompts which name a budget (`budget`) allow; none: `max_tokens`."""
+    prefill: str = ""
+    """How every attempt begins (`<think>\\n`): the teacher goes on from there. Needs a server that
+    continues a message (vLLM, SGLang) or `api: completions`."""
     think: Literal["auto", "none"] | Style = "auto"
     """Tell thoughts from solutions by a reasoning field or the tags of a style: `think` (R1, QwQ),
     `thinking`, `thought` (Open-O1), `still` (STILL-2, OpenThoughts), whichever comes first
@@ -84,8 +93,18 @@ class SampleSearch(Component):
     @field_validator("prompt")
     @classmethod
     def _renders(cls, prompt: Prompt) -> Prompt:
-        prompt.check(question="?")
+        prompt.check(question="?", examples=[Example("?", "?")], budget=1)
         return prompt
+
+    @model_validator(mode="after")
+    def _examples_are_shown(self) -> Self:
+        given = {"question": "?", "budget": 1}
+        shown = self.prompt.render(examples=[Example("?", "??")], **given)
+        if self.examples is None and shown != self.prompt.render(examples=[], **given):
+            raise ValueError(f"prompt {self.prompt.name} shows examples: set examples: {{path: …}}")
+        if self.examples and shown == self.prompt.render(examples=[], **given):
+            raise ValueError(f"prompt {self.prompt.name} never shows the examples")
+        return self
 
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
@@ -99,10 +118,11 @@ class SampleSearch(Component):
 
     async def search(self, problem: Problem, services: Services) -> list[Attempt]:
         """Sample; attempt i is sample i."""
+        messages = self._messages(problem, services.draw)
         attempts: list[Attempt] = []
         outcomes: Counter[Outcome] = Counter()
         for sampling in self._waves():
-            completions = await services.generate(self._messages(problem), sampling)
+            completions = await services.generate(messages, sampling)
             fresh = [self._attempt(len(attempts) + i, each) for i, each in enumerate(completions)]
             attempts += fresh
             if self.until and len(attempts) < self.n:
@@ -124,11 +144,16 @@ class SampleSearch(Component):
 
     def most_calls(self, problem: Problem) -> list[tuple[list[Message], Sampling]]:
         """One prompt, n samples."""
-        return [(self._messages(problem), self._sampling(0, self.n))]
+        return [(self._messages(problem, Random), self._sampling(0, self.n))]
 
-    def _messages(self, problem: Problem) -> list[Message]:
-        user = Message("user", self.prompt.render(question=problem.question))
-        return [Message("system", self.system), user] if self.system else [user]
+    def _messages(self, problem: Problem, draw: Draw) -> list[Message]:
+        shown = self.examples.of(problem, draw(f"{problem.id}/examples")) if self.examples else ()
+        text = self.prompt.render(
+            question=problem.question, examples=shown, budget=self.budget or self.max_tokens
+        )
+        messages = [Message("system", self.system)] if self.system else []
+        messages.append(Message("user", text))
+        return [*messages, Message("assistant", self.prefill)] if self.prefill else messages
 
     def _sampling(self, first: int, n: int) -> Sampling:
         return Sampling(
@@ -146,6 +171,9 @@ class SampleSearch(Component):
         return parse(completion, self.step_sep, self.think, self.open_think_in_prompt)
 
     def _attempt(self, number: int, completion: Completion) -> Attempt:
+        if self.prefill:
+            whole = self.prefill + completion.text
+            completion = msgspec.structs.replace(completion, text=whole)
         steps, thought_steps, finish, flaw = self._parsed(completion)
         origin = Origin(
             prompt=self.prompt.name,
