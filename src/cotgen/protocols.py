@@ -89,6 +89,14 @@ class Request(Record, frozen=True):
     seed: int
 
 
+class Finding(Record, frozen=True):
+    """What `cotgen doctor` found out about one thing."""
+
+    what: str
+    verdict: Literal["yes", "no", "unknown"]
+    said: str = ""
+
+
 class Ask(Protocol):
     """A live teacher."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -12,8 +13,8 @@ import msgspec
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from cotgen.errors import RecipeError
-from cotgen.protocols import Ask, Component, Price, Request
-from cotgen.records import Completion
+from cotgen.protocols import Ask, Component, Finding, Price, Request
+from cotgen.records import Completion, Message, Sampling
 from cotgen.teachers.wire.pace import Pace
 from cotgen.teachers.wire.refusals import Refused, classified
 from cotgen.teachers.wire.replies import completions
@@ -104,18 +105,18 @@ class OpenAITeacher(Component):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Ask]:
         """Open the connections. Raises RecipeError if a key is needed and its variable is unset."""
-        async with self._transport() as (post, queued):
-            yield Live(self, post, queued)
+        async with self._transport() as wired:
+            yield Live(self, wired)
 
     @asynccontextmanager
-    async def _transport(self) -> AsyncIterator[tuple[Post, Queued]]:
+    async def _transport(self) -> AsyncIterator[_Wired]:
         key, headers = self.key(), self.headers()
         if self.transport == "sdk":
             from cotgen.teachers.wire.sdk import packaged
 
             url = self.base_url and self.addresses[0]
             async with packaged(url, self.api_version, key, headers, self.timeout_s) as post:
-                yield post, _untold
+                yield _Wired(post)
             return
         from cotgen.teachers.wire.http import wired
 
@@ -127,7 +128,21 @@ class OpenAITeacher(Component):
             async def send(body: dict[str, Any]) -> bytes | Refused:
                 return await wire.post(msgspec.json.encode(body))
 
-            yield send, wire.queued
+            yield _Wired(send, wire.queued, wire.models)
+
+    async def probe(self) -> AsyncIterator[Finding]:
+        """What the endpoint can do: some ten tiny requests. Several addresses are asked in turn."""
+        from cotgen.teachers.wire.probes import ASKED, Prober, base_of, listed
+
+        request = Request(ASKED, (Message("user", ASKED),), Sampling(), 0)
+        for url in self.addresses:
+            one = self.model_copy(update={"base_url": url, "base_urls": (), "outage_s": 1.0})
+            async with one._transport() as wired:
+                yield Finding("address", "yes", url)
+                yield listed(await wired.models(url), self.model)
+                base = base_of(self.body(request), self.max_tokens_field)
+                async for finding in Prober(wired.post, base).findings():
+                    yield finding
 
     def key(self) -> str:
         """The API key; `none` for a server that needs none."""
@@ -185,21 +200,26 @@ class OpenAITeacher(Component):
         return body | self.extra_body
 
 
-Post = Callable[[dict[str, Any]], Awaitable[bytes | Refused]]
-Queued = Callable[[], Awaitable[int | None]]
+async def _untold(*_: object) -> None:
+    """The package cannot ask for metrics and lists."""
 
 
-async def _untold() -> None:
-    """The package cannot ask for metrics."""
+@dataclass(frozen=True)
+class _Wired:
+    """What a transport can be asked."""
+
+    post: Callable[[dict[str, Any]], Awaitable[bytes | Refused]]
+    queued: Callable[[], Awaitable[int | None]] = _untold
+    models: Callable[[str], Awaitable[bytes | None]] = _untold
 
 
 class Live:
     """A connected teacher."""
 
-    def __init__(self, teacher: OpenAITeacher, post: Post, queued: Queued) -> None:
+    def __init__(self, teacher: OpenAITeacher, wired: _Wired) -> None:
         self._teacher = teacher
-        self._post = post
-        self.queued = queued
+        self._post = wired.post
+        self.queued = wired.queued
         limits = teacher.requests_per_minute, teacher.tokens_per_minute
         self._pace = Pace(*limits) if any(limits) else None
 

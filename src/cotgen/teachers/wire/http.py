@@ -100,6 +100,14 @@ class Wire:
         else:
             self._endpoints.answered(endpoint)
 
+    async def models(self, url: str) -> bytes | None:
+        """An address's list of models, if it has one."""
+        try:
+            async with self._session.get(f"{url}/models", timeout=_short()) as response:
+                return await response.read() if response.status == 200 else None
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return None
+
     async def queued(self) -> int | None:
         """How many requests the servers keep waiting; None where they do not tell (vLLM does)."""
         waiting: int | None = None
