@@ -36,10 +36,10 @@ Side = Literal["bare", "cotgen"]
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--concurrency", type=int, nargs="*", default=[64, 256, 1024])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--latency-requests", type=int, default=4096)
+    parser.add_argument("--latency-requests", type=int, default=10_240)
     parser.add_argument("--memory", action="store_true", help="200,000 requests of cotgen's alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -65,6 +65,8 @@ def parse(
     if completion.reasoning:
         # Told apart by the server, whatever tags they hold.
         return _divided(text, len(text) - len(completion.text), separator, finish)
+    if "<" not in text and open_in_prompt != "yes":
+        return Parsed(split(text, separator), 0, finish)  # No tag of any style: most texts.
     chosen = _style_of(text) if style == "auto" else style
     found = tags(text, chosen)
     kinds = [tag == MARKS[chosen][0] for tag, _ in found]
@@ -86,14 +88,14 @@ def _divided(text: str, end: int, separator: str, finish: Finish) -> Parsed:
     return Parsed(thought + split(text[end:], separator), len(thought), finish)
 
 
+_STYLES: dict[str, Style] = {mark: style for style, marks in MARKS.items() for mark in marks}
+_ANY_MARK = re.compile("|".join(map(re.escape, _STYLES)))
+
+
 def _style_of(text: str) -> Style:
     """The style of the first mark in a text."""
-    places: dict[Style, int] = {
-        style: min(at for mark in marks if (at := text.find(mark)) >= 0)
-        for style, marks in MARKS.items()
-        if any(mark in text for mark in marks)
-    }
-    return min(places, key=places.__getitem__) if places else "think"
+    found = _ANY_MARK.search(text)
+    return _STYLES[found[0]] if found else "think"
 
 
 def tags(text: str, style: Style = "think") -> list[tuple[str, int]]:
