@@ -361,6 +361,26 @@ def test_an_emit_that_was_cut_short_is_not_taken_for_another_recipes(
     assert files(tmp_path) == before
 
 
+def test_a_problem_with_enough_attempts_stays_as_it_is_when_n_grows(tmp_path: Path) -> None:
+    def attempts(n: int) -> dict[str, tuple[int, bool]]:
+        search = {"kind": "sample", "n": n, "wave": 2, "until": {"correct": 1, "wrong": 1}}
+        raw = {"problems": {"kind": "generated", "limit": 40}, "search": search}
+        recipe = parse_recipe(BASE | raw)
+        run(recipe, outputs=tmp_path, until="search")
+        before = (tmp_path / "r/attempts.jsonl").stat().st_mtime_ns
+        run(recipe, outputs=tmp_path, until="search")
+        assert (tmp_path / "r/attempts.jsonl").stat().st_mtime_ns == before
+        found = lines(tmp_path / "r/attempts.jsonl")
+        return {line["id"]: (len(line["attempts"]), line["enough"]) for line in found}
+
+    small, large = attempts(4), attempts(8)
+    assert {enough for _, enough in small.values()} == {True, False}
+    for id, (count, enough) in small.items():
+        # Whether the fourth attempt was enough is only asked when there may be a fifth.
+        assert large[id] == (count, True) or (not enough and large[id][0] > 4)
+    assert max(count for count, _ in large.values()) > 4
+
+
 def test_another_recipe_seed_samples_anew(tmp_path: Path) -> None:
     moody = Moody(trouble=tmp_path / "none", asked=tmp_path / "asked")
     recipe = parse_recipe(BASE).model_copy(update={"teachers": {"m": moody}})
@@ -409,9 +429,10 @@ class Lapsing(Moody):
     """A teacher whose key stops working while other requests are in flight."""
 
     async def _ask(self, request: Request) -> list[Completion]:
+        await asyncio.sleep(0.01)
         if "9." in request.question:
             raise RecipeError("the key has lapsed")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.04)
         with self.asked.open("a", encoding="utf-8") as file:
             file.write("paid\n")
         return [Completion("\\boxed{1}")]

@@ -4,10 +4,16 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from cotgen.prompts import Prompt, names
+from cotgen.search.examples import Example
 
 GIVEN: dict[str, dict[str, object]] = {
     "retry": {},
+    "second_look": {},
     "folded": {"question": "What is 2 + 2?", "attempts": ["It is 5.", "It is 3."]},
+    "revise": {"question": "What is 2 + 2?", "attempts": ["It is 5.", "It is 3."]},
+    "critic": {"question": "What is 2 + 2?", "solution": "It is 4."},
+    "budget": {"question": "What is 2 + 2?", "budget": "300"},
+    "solve_fewshot": {"question": "What is 2 + 2?", "examples": [Example("1 + 1?", "It is 2.")]},
 }
 QUESTION: dict[str, object] = {"question": "What is 2 + 2?"}
 
@@ -38,7 +44,7 @@ def test_every_template_renders_with_its_variables(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in names() if GIVEN.get(name, QUESTION)])
 def test_every_template_refuses_to_render_without_its_variables(name: str) -> None:
-    with pytest.raises(ValueError, match=r"'(question|attempts)' is undefined"):
+    with pytest.raises(ValueError, match=r"'(question|attempts|examples|solution)' is undefined"):
         Prompt.named(name).render()
 
 
@@ -53,7 +59,9 @@ def test_the_folded_template_without_attempts_is_the_question() -> None:
     assert Prompt.named("folded").render(question="2 + 2?", attempts=[]).strip() == "2 + 2?"
 
 
-@pytest.mark.parametrize("name", ["boxed", "solve", "think", "plan"])
+@pytest.mark.parametrize(
+    "name", ["boxed", "solve", "think", "plan", "meta", "still", "marco", "stepwise_json"]
+)
 def test_solving_templates_ask_for_a_box(name: str) -> None:
     assert "\\boxed{" in Prompt.named(name).render(**QUESTION)
 

@@ -69,6 +69,7 @@ def numbers(text: str) -> dict[str, list[float]]:
     labelled: dict[str, list[float]] = {}
     for line in text.splitlines():
         label, _, rest = line.partition("  ")
+        rest = re.sub(r", [\d,]+ un(?:verifiable|finished)", "", rest)
         if label not in ("", "seconds", "unverifiable") and rest:
             found = re.findall(r"[\d,]+(?:\.\d+)?", rest)
             labelled[label] = [float(value.replace(",", "")) for value in found if value != ","]

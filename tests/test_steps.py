@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from rows import tags_outside_fences
 
 from cotgen.records import Attempt, Completion, Finish
-from cotgen.steps import CLOSE, OPEN, parse, split, tags
+from cotgen.steps import CLOSE, MARKS, OPEN, Style, parse, split, tags
 
 FENCED = f"```xml\n{OPEN}\n{CLOSE}\n```\n"
 
@@ -17,8 +17,8 @@ fence_texts = st.lists(pieces, max_size=16).map("".join)
 
 
 def attempt(completion: Completion) -> Attempt:
-    steps, thought_steps, finish = parse(completion)
-    return Attempt(steps, finish, thought_steps)
+    steps, thought_steps, finish, flaw = parse(completion)
+    return Attempt(steps, finish, thought_steps, flaw)
 
 
 def boundary(text: str, reasoning: str = "", finish: Finish = "stop") -> tuple[str, str]:
@@ -73,7 +73,7 @@ def test_a_solution_may_follow_the_close_tag_at_once() -> None:
 
 
 def test_the_steps_of_the_thought_come_first() -> None:
-    steps, thought_steps, _ = parse(Completion(f"{OPEN}\na\n\nb\n{CLOSE}\n\n4\nis it"))
+    steps, thought_steps, *_ = parse(Completion(f"{OPEN}\na\n\nb\n{CLOSE}\n\n4\nis it"))
     assert [step.text for step in steps[:thought_steps]] == [
         f"{OPEN}\n", "a\n\n", "b\n", f"{CLOSE}\n\n",
     ]  # fmt: skip
@@ -108,9 +108,40 @@ def test_a_reasoning_field_without_a_text_is_all_thought() -> None:
     assert boundary("", reasoning="a", finish="length") == (f"{OPEN}\na\n{CLOSE}\n\n", "")
 
 
-def test_the_last_of_two_blocks_ends_the_thought() -> None:
-    text = f"{OPEN}a{CLOSE}\n3? no\n{OPEN}b{CLOSE}\n4"
-    assert boundary(text) == (text[:-1], "4")
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        (f"{OPEN}a{CLOSE}\n3? no\n{OPEN}b{CLOSE}\n4", "two_thoughts"),
+        (f"{OPEN}a{CLOSE}\n3\n{CLOSE}\n4", "two_thoughts"),
+        (f"a{CLOSE}\n3\n{CLOSE}\n4", "two_thoughts"),
+        (f"{OPEN}a{OPEN}b{CLOSE}\n4", "tag_collision"),
+        (f"{CLOSE}a{OPEN}\n4", "tag_collision"),
+        (f"{OPEN}a{CLOSE}\n4{OPEN}", "tag_collision"),
+    ],
+)
+def test_several_thoughts_in_one_text_are_a_flaw(text: str, flaw: str) -> None:
+    found = attempt(Completion(text))
+    assert (found.text, found.thought_steps, found.flaw) == (text, 0, flaw)
+
+
+@pytest.mark.parametrize("style", MARKS)
+def test_the_thoughts_of_every_style_are_found(style: Style) -> None:
+    opened, closed = MARKS[style]
+    text = f"{opened}\na\n{closed}\n\n4"
+    for chosen in ("auto", style):
+        steps, thought_steps, finish, flaw = parse(Completion(text), style=chosen)
+        assert (finish, flaw) == ("stop", "")
+        assert "".join(step.text for step in steps[thought_steps:]) == "4"
+    other: Style = "still" if style == "think" else "think"
+    assert parse(Completion(text), style=other).thought_steps == 0
+
+
+def test_the_prompt_may_open_the_thought() -> None:
+    half = Completion(f"a\n{CLOSE}\n4")
+    assert parse(half).thought_steps == parse(half, open_in_prompt="yes").thought_steps == 2
+    assert parse(half, open_in_prompt="no").flaw == "tag_collision"
+    assert parse(Completion("a"), open_in_prompt="yes").finish == "length"
+    assert parse(Completion("a"), open_in_prompt="no").finish == "stop"
 
 
 def test_two_blocks_can_be_told_by_their_tags() -> None:
@@ -119,7 +150,7 @@ def test_two_blocks_can_be_told_by_their_tags() -> None:
 
 
 def test_an_unclosed_thought_is_unfinished_whatever_the_server_says() -> None:
-    steps, thought_steps, finish = parse(Completion(f"{OPEN}\na\nb", "stop"))
+    steps, thought_steps, finish, _ = parse(Completion(f"{OPEN}\na\nb", "stop"))
     assert "".join(step.text for step in steps) == f"{OPEN}\na\nb"
     assert thought_steps == 0
     assert finish == "length"

@@ -10,12 +10,15 @@ from random import Random
 import pytest
 import torch
 from tiny.batches import (
+    BROAD,
     BROAD_WINDOWS,
     CONTEXT,
     LATE_WINDOWS,
     RETRY,
     WINDOW,
+    Maker,
     attempts,
+    few_attempts,
     in_a_row,
     single,
     windows,
@@ -149,16 +152,20 @@ def test_made_up_mistakes_are_wrong_and_coherent() -> None:
     assert {"wrong operation", "arithmetic slip", "wrong operand"} <= kinds
 
 
-def test_only_correct_attempts_are_learned() -> None:
+@pytest.mark.parametrize(("maker", "most"), [(attempts, 6), (few_attempts, 4)])
+def test_only_correct_attempts_are_learned(maker: Maker, most: int) -> None:
     draw = Random(0)
+    counts = set[int]()
     for _ in range(50):
-        text = attempts(draw)
+        text = maker(draw, BROAD)
         answers = [answer_of(part) for part in text.text.split("<|assistant|>")[1:]]
         right = {a for a, learned in zip(answers, text.learned, strict=True) if learned}
         wrong = {a for a, learned in zip(answers, text.learned, strict=True) if not learned}
         assert len(right) == 1
         assert not right & wrong
         assert text.text.count(RETRY) == len(answers) - 1
+        counts.add(len(answers))
+    assert counts == set(range(2, most + 1))
 
 
 def test_several_problems_stand_in_a_row() -> None:

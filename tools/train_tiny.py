@@ -28,7 +28,7 @@ from tiny.tokens import train_tokenizer
 from tokenizers import Tokenizer
 
 SHIPPED = Path(__file__).parents[1] / "src/cotgen/teachers/tiny"
-STEPS = 5200
+STEPS = 7200
 WARMUP = 100
 LAST_RATE = 0.02
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=SHIPPED, help="where the folder goes")
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--decay", type=int, default=1200, help="steps of linear decay at the end")
+    parser.add_argument("--decay", type=int, default=1600, help="steps of linear decay at the end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=None, help="written every 200 steps")
     parser.add_argument("--threads", type=int, default=2)

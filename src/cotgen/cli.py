@@ -126,6 +126,24 @@ def verify(
 
 
 @app.command()
+def doctor(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe whose teachers are asked a few tiny questions.")
+    ] = None,
+    set_: Sets = None,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Say whether this machine and the teachers of a recipe have what a run needs."""
+    with _errors():
+        from cotgen import display
+
+        loaded = _load(recipe, set_, None, None) if recipe else None
+        raise typer.Exit(
+            DONE if asyncio.run(display.show_health(loaded, outputs)) else FAILED_ITEMS
+        )
+
+
+@app.command()
 def show(
     run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
     id: Annotated[str | None, typer.Argument(help="A problem's id.")] = None,

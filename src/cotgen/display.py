@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cotgen import doctor
 from cotgen.errors import RecipeError
 from cotgen.export import SUFFIXES
 from cotgen.menus import MENUS
 from cotgen.prompts import Prompt
-from cotgen.protocols import Component
-from cotgen.recipe import announced
+from cotgen.protocols import Component, Finding
+from cotgen.recipe import Recipe, announced
 from cotgen.records import Chain, Group, Judged, Outcome
 from cotgen.runs import Run, saved_shape
 from cotgen.summary import Summary, read_summary
@@ -45,6 +46,35 @@ def show_summary(summary: Summary, folder: Path) -> None:
         table.add_row(Text(label, style="bold"), Text(text))
     console.print(table)
     console.print(Text(f"in {folder}/: summary.json, the tables, datasets/"), soft_wrap=True)
+
+
+_SIGNS = {"yes": ("✓", "green"), "no": ("✗", "red"), "unknown": ("?", "yellow")}
+
+
+async def show_health(recipe: Recipe | None, outputs: Path) -> bool:
+    """What the doctor finds out, line by line as it comes; whether nothing is missing."""
+    console = Console()
+    console.print(Text("this machine", style="bold"))
+    healthy = all([_show_finding(console, finding) for finding in doctor.machine(outputs)])
+    if recipe is None:
+        return healthy
+    shown = ""
+    async for name, finding in doctor.teachers(recipe):
+        if name != shown:
+            console.print(Text(f"teachers.{name}", style="bold"))
+            shown = name
+        fine = _show_finding(console, finding)
+        healthy = healthy and (fine or finding.what not in ("answers", "knows the model"))
+    return healthy
+
+
+def _show_finding(console: Console, finding: Finding) -> bool:
+    sign, colour = _SIGNS[finding.verdict]
+    line = Text.assemble(
+        "  ", (sign, colour), f" {finding.what:<22}", visible(" ".join(finding.said.split()))
+    )
+    console.print(line, soft_wrap=True)
+    return finding.verdict != "no"
 
 
 def show_run(folder: Path) -> None:

@@ -23,21 +23,29 @@ class TeacherError(CotgenError):
     """A teacher returned no completion.
 
     `retryable`: the same request may succeed later. `retry_after_s`: the wait the server asked
-    for. `fewer`: the server refused to answer several samples in one request.
+    for. `fewer`: the server refused to answer several samples in one request. `overloaded`: it
+    asked for less. `costly`: the request may have been worked on, so that asking again may be paid
+    twice. `kind`: a word for counting.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of a failure
         self,
         message: str,
         *,
         retryable: bool,
         retry_after_s: float | None = None,
         fewer: bool = False,
+        overloaded: bool = False,
+        costly: bool = False,
+        kind: str = "",
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.fewer = fewer
+        self.overloaded = overloaded
+        self.costly = costly
+        self.kind = kind
 
 
 class WorkerError(CotgenError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 
 from rich.console import Console
 from rich.live import Live
@@ -97,9 +98,10 @@ class Progress:
 
     def _teachers(self) -> list[str]:
         flows = [sampler.flow for sampler in self._samplers.values()]
-        parts = [f"{sum(flow.in_flight for flow in flows)} in flight"]
-        if retries := sum(flow.retries for flow in flows):
-            parts.append(f"{retries} retries")
+        limit = sum(sampler.places.limit for sampler in self._samplers.values())
+        parts = [f"{sum(flow.in_flight for flow in flows):,} of {limit:,} in flight"]
+        errors = sum((flow.errors for flow in flows), Counter[str]())
+        parts += [f"{count:,} × {kind}" for kind, count in errors.most_common(3)]
         tokens = sum(used.prompt_tokens + used.tokens for used in self._spent.values())
         if tokens:
             parts.append(f"{tokens:,} tokens")

@@ -55,6 +55,10 @@ class Component(BaseModel):
     incidental: ClassVar[frozenset[str]] = frozenset()
     """Settings that cannot change what is made (address, concurrency): free to change in a run."""
 
+    def relies_on(self) -> tuple[Section, ...]:
+        """The sections that these settings rely on: `needs`, unless a setting asks for more."""
+        return self.needs
+
 
 class Problems(Protocol):
     """Where problems come from."""
@@ -83,6 +87,14 @@ class Request(Record, frozen=True):
     messages: tuple[Message, ...]
     sampling: Sampling
     seed: int
+
+
+class Finding(Record, frozen=True):
+    """What `cotgen doctor` found out about one thing."""
+
+    what: str
+    verdict: Literal["yes", "no", "unknown"]
+    said: str = ""
 
 
 class Ask(Protocol):
@@ -116,8 +128,8 @@ class Teacher(Protocol):
         """What tokens cost, if they cost anything."""
 
     @property
-    def concurrency(self) -> int:
-        """Requests in flight at once."""
+    def concurrency(self) -> int | Literal["auto"]:
+        """Requests in flight at once; `auto` finds out how many are best."""
 
     @property
     def paid(self) -> bool:
@@ -163,8 +175,14 @@ class Search(Protocol):
     async def search(self, problem: Problem, services: Services) -> list[Attempt]:
         """Return the attempts in an order that depends on nothing but the recipe."""
 
+    def relies_on(self) -> tuple[Section, ...]:
+        """The recipe's sections whose services the search is handed."""
+
     def wants_more(self, attempts: int) -> bool:
-        """Whether a finished search of so many attempts is owed more (the recipe asks for more)."""
+        """Whether a finished search of so many attempts is owed more (the recipe asks for more).
+
+        One that ends by itself with fewer has enough, and is never asked.
+        """
 
     def most_calls(self, problem: Problem) -> list[tuple[list[Message], Sampling]]:
         """The calls that one problem makes at most, for estimates."""

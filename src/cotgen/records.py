@@ -47,7 +47,7 @@ class BadLine(Record, frozen=True):
     error: str
 
 
-class Message(Record, frozen=True):
+class Message(Record, frozen=True, gc=False):
     """One turn of the conversation that a teacher is shown."""
 
     role: Role
@@ -69,12 +69,14 @@ class Sampling(Record, frozen=True):
     stop: tuple[str, ...] = ()
 
 
-class Completion(Record, frozen=True):
+class Completion(Record, frozen=True, gc=False):
     """What one teacher call returned for one sample.
 
     `tokens` are this sample's; `prompt_tokens` are those paid for its prompt: where one request
     returned several samples, the first carries them all and the others 0, so that sums are exact.
     `logprobs` are those of the sampled tokens, an end token included; empty unless asked for.
+    `stop_reason` is the stop text that ended it and `fingerprint` the version of model and engine,
+    where the server tells.
     """
 
     text: str
@@ -83,15 +85,17 @@ class Completion(Record, frozen=True):
     tokens: int = 0
     prompt_tokens: int = 0
     logprobs: tuple[float, ...] = ()
+    stop_reason: str = ""
+    fingerprint: str = ""
 
 
-class Step(Record, frozen=True):
+class Step(Record, frozen=True, gc=False):
     """One unit of an attempt, with the white space that ends it."""
 
     text: str
 
 
-class Origin(Record, frozen=True):
+class Origin(Record, frozen=True, gc=False):
     """Where an attempt came from. The recipe that is saved with its run says the rest."""
 
     teacher: str = ""
@@ -109,12 +113,14 @@ class Origin(Record, frozen=True):
 class Attempt(Record, frozen=True):
     """One path through a problem. The first `thought_steps` steps are the thought (0: none).
 
-    Joined, the steps are the text byte for byte.
+    Joined, the steps are the text byte for byte. `flaw` says why it cannot be told what of it is
+    the thought (`two_thoughts`, `tag_collision`): such an attempt is neither correct nor wrong.
     """
 
     steps: tuple[Step, ...]
     finish: Finish = "stop"
     thought_steps: int = 0
+    flaw: str = ""
     origin: Origin = Origin()
 
     @property
@@ -240,13 +246,17 @@ def _squeezed(judged: Judged) -> str:
 
 
 class Searched(Record, frozen=True):
-    """A line of `attempts.jsonl`: what one teacher's search of one problem gave."""
+    """A line of `attempts.jsonl`: what one teacher's search of one problem gave.
+
+    `enough`: the search stopped by itself before it had all attempts that the recipe allows.
+    """
 
     id: str
     problem: str
     teacher: str
     attempts: tuple[Attempt, ...] = ()
     error: str = ""
+    enough: bool = False
 
 
 class Verified(Record, frozen=True):

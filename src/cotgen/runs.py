@@ -26,6 +26,7 @@ class _Attempts(msgspec.Struct):
     """A line of attempts with the attempts as they stand, not decoded."""
 
     attempts: list[msgspec.Raw]
+    enough: bool = False
 
 
 _ATTEMPT = msgspec.json.Decoder(Attempt)
@@ -113,13 +114,18 @@ class Run:
         """The problems that this run works on: the first `limit` of those loaded."""
         return islice(self.problems.lines(), self.shape.limit)
 
+    def active_ids(self) -> Iterator[str]:
+        """Their ids, without reading them."""
+        return islice(self.problems.ids(), self.shape.limit)
+
     def search_ids(self, problem: Problem) -> Iterator[tuple[str, str]]:
         """Each teacher with the id of its search of a problem."""
         return ((teacher, f"{problem.id}@{teacher}") for teacher in self.shape.teachers)
 
-    def attempt_count(self, search: str) -> int:
-        """How many attempts a search has, without reading them; 0 if it is still owed."""
-        return len(self._raw_attempts(search))
+    def attempt_count(self, search: str) -> tuple[int, bool]:
+        """How many attempts a finished search has, without reading them, and if that is enough."""
+        found = _COUNTER.decode(self.attempts.raw(search))
+        return len(found.attempts), found.enough
 
     def judgeable(self, problem: Problem) -> Iterator[Judgeable]:
         """The attempts of a problem as they stand in the table."""

@@ -3,69 +3,110 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from cotgen.records import Completion, Finish, Step
 
 OPEN, CLOSE = "<think>", "</think>"
-_TAG = re.compile(f"{OPEN}|{CLOSE}")
+Style = Literal["think", "thinking", "thought", "still"]
+MARKS: dict[Style, tuple[str, str]] = {
+    "think": (OPEN, CLOSE),
+    "thinking": ("<thinking>", "</thinking>"),
+    "thought": ("<Thought>", "</Thought>"),
+    "still": ("<|begin_of_thought|>", "<|end_of_thought|>"),
+}
+"""The marks of formats.md §3: R1, QwQ and open-r1 (`think`), Open-O1 (`thought`), STILL-2 and
+OpenThoughts (`still`)."""
+OpenInPrompt = Literal["auto", "yes", "no"]
 _FENCE_LINE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<rest>.*)", re.MULTILINE)
 
 
 class Parsed(NamedTuple):
-    """A completion as steps; the first `thought_steps` of them are the thought."""
+    """A completion as steps; the first `thought_steps` of them are the thought. With a `flaw` it
+    has no shape that could be told apart, and is no material for training."""
 
     steps: tuple[Step, ...]
     thought_steps: int
     finish: Finish
+    flaw: str = ""
 
 
 def split(text: str, separator: str = "\n") -> tuple[Step, ...]:
     """Cut after each run of `separator`; joined, the steps give back the text byte for byte."""
-    steps: list[Step] = []
-    start = 0
-    while start < len(text):
-        end = text.find(separator, start)
-        if end < 0:
-            end = len(text)
-        while text.startswith(separator, end):
-            end += len(separator)
-        steps.append(Step(text[start:end]))
-        start = end
-    return tuple(steps)
+    return tuple(map(Step, _pieces(separator)(text)))
 
 
-def parse(completion: Completion, separator: str = "\n") -> Parsed:
-    """Tell the thought from the solution (methods.md §3, style `think`).
+@lru_cache(maxsize=16)
+def _pieces(separator: str) -> Callable[[str], list[str]]:
+    """What finds the steps; a single character is no prefix of itself, so its pattern is simple."""
+    mark = re.escape(separator)
+    if len(separator) == 1:
+        return re.compile(f"[^{mark}]*{mark}+|[^{mark}]+").findall
+    return re.compile(f"(?:(?!{mark}).)*(?:{mark})+|(?:(?!{mark}).)+", re.DOTALL).findall
+
+
+def parse(
+    completion: Completion,
+    separator: str = "\n",
+    style: Style | Literal["auto"] = "auto",
+    open_in_prompt: OpenInPrompt = "auto",
+) -> Parsed:
+    """Tell the thought from the solution (methods.md §3).
 
     A reasoning field is written inline, as trainers keep it. A close tag without an open one means
-    that the chat template put the open tag into the prompt. An open tag without a close one is a
-    thought that was cut off: whatever the server says, such an attempt is unfinished.
+    that the chat template put the open tag into the prompt (`open_in_prompt`: a text without a
+    close tag is then cut off, or with `no` such a tag is a flaw). An open tag without a close one
+    is a thought that was cut off: whatever the server says, such an attempt is unfinished. Several
+    thoughts in one text are a flaw.
     """
-    text = inline(completion)
+    text, finish = inline(completion), completion.finish
     if completion.reasoning:
-        end = len(text) - len(completion.text)  # Told apart by the server, whatever tags they hold.
-    else:
-        found = tags(text)
-        if not found:
-            return Parsed(split(text, separator), 0, completion.finish)
-        tag, end = found[-1]
-        if tag == OPEN:
-            return Parsed(split(text, separator), 0, "length")
+        # Told apart by the server, whatever tags they hold.
+        return _divided(text, len(text) - len(completion.text), separator, finish)
+    if "<" not in text and open_in_prompt != "yes":
+        return Parsed(split(text, separator), 0, finish)  # No tag of any style: most texts.
+    chosen = _style_of(text) if style == "auto" else style
+    found = tags(text, chosen)
+    kinds = [tag == MARKS[chosen][0] for tag, _ in found]
+    if kinds == [True] or (not kinds and open_in_prompt == "yes"):
+        return Parsed(split(text, separator), 0, "length")
+    if not kinds:
+        return Parsed(split(text, separator), 0, finish)
+    if kinds not in ([True, False], [False]) or (kinds == [False] and open_in_prompt == "no"):
+        flaw = "two_thoughts" if kinds.count(False) > 1 else "tag_collision"
+        return Parsed(split(text, separator), 0, finish, flaw)
+    return _divided(text, found[-1][1], separator, finish)
+
+
+def _divided(text: str, end: int, separator: str, finish: Finish) -> Parsed:
+    """Cut into thought and solution at `end`; the newlines after it are the thought's."""
     while text.startswith("\n", end):
         end += 1
     thought = split(text[:end], separator)
-    return Parsed(thought + split(text[end:], separator), len(thought), completion.finish)
+    return Parsed(thought + split(text[end:], separator), len(thought), finish)
 
 
-def tags(text: str) -> list[tuple[str, int]]:
-    """The think tags outside closed code fences, each with the offset of its end."""
-    if OPEN not in text and CLOSE not in text:
+_STYLES: dict[str, Style] = {mark: style for style, marks in MARKS.items() for mark in marks}
+_ANY_MARK = re.compile("|".join(map(re.escape, _STYLES)))
+
+
+def _style_of(text: str) -> Style:
+    """The style of the first mark in a text."""
+    found = _ANY_MARK.search(text)
+    return _STYLES[found[0]] if found else "think"
+
+
+def tags(text: str, style: Style = "think") -> list[tuple[str, int]]:
+    """The tags of a style outside closed code fences, each with the offset of its end."""
+    opened, closed = MARKS[style]
+    if opened not in text and closed not in text:
         return []
     fenced = _closed_fences(text)
     return [
         (match[0], match.end())
-        for match in _TAG.finditer(text)
+        for match in re.finditer(f"{re.escape(opened)}|{re.escape(closed)}", text)
         if not any(start < match.start() < end for start, end in fenced)
     ]
 

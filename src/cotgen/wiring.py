@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import blake2b
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +18,7 @@ from cotgen.protocols import Ask, Component, Draw, Request, Services, Teacher, V
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Completion, Message, Problem, Sampling, Verdict
 from cotgen.store.journal import Entry, Journal
-from cotgen.workers import Job, Pool
+from cotgen.workers import Climb, Job, Places, Pool, most_connections
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,13 @@ _SEED_STRIDE = 1 << 12
 start far apart (facts.md §9). Also the most samples a problem can have of one teacher."""
 
 
+_LOOK_S = 1.0
+_MOST_AT_ONCE = 2048
+"""The highest that `concurrency: auto` climbs."""
+_COSTLY_SHARE, _COSTLY_LEAST = 0.1, 100
+"""Requests that may be paid twice are sent again for so large a share of all requests at most."""
+
+
 class Flow:
     """What the teachers do right now, for the progress line."""
 
@@ -33,6 +42,7 @@ class Flow:
         self.in_flight = 0
         self.requests = 0
         self.retries = 0
+        self.errors: Counter[str] = Counter()
 
 
 class Sampler:
@@ -51,9 +61,19 @@ class Sampler:
         self._ask = ask
         self._journal = journal
         self._seed = seed
-        self._places = asyncio.Semaphore(teacher.concurrency)
-        self._width: int | None = None
+        self.at_once, self._climb = _MOST_AT_ONCE, None
+        if isinstance(teacher.concurrency, int):
+            self.at_once = min(teacher.concurrency, most_connections())
+            self.places = Places(self.at_once)
+        else:
+            self.at_once = min(_MOST_AT_ONCE, most_connections())
+            self.places = Places(min(Climb.START, self.at_once))
+            self._climb = Climb(self.places, self.at_once)
+        self._fanout: str = getattr(teacher, "fanout", "auto")
+        self._width: int | None = 1 if self._fanout == "single" else None
         self._short = 0
+        self._costly = 0
+        self._ranks: dict[str, int] = {}
         self._identity = msgspec.json.encode(lasting(teacher), order="deterministic")
 
     async def generate(
@@ -61,26 +81,23 @@ class Sampler:
     ) -> list[Completion]:
         """All samples asked for, in order. Raises TeacherError if one cannot be had."""
         key = self._key(search, messages, sampling)
-        paid = self._journal.recall(search, key) if self._journal else {}
-        found = {number: paid.get(number) for number in _numbers(sampling)}
         seed = seed_of(self._seed, key) + sampling.first
         base = Request(problem.question, tuple(messages), sampling, seed)
-        missing = [number for number, completion in found.items() if completion is None]
-
-        async def fetch(first: int, n: int) -> None:
-            while n > 0:
-                fresh = await self._try(_part(base, first, n), search, key)
-                found.update({first + place: each for place, each in enumerate(fresh)})
-                first, n = first + len(fresh), n - len(fresh)
-                if n > 0 and self._width is not None:
-                    await _all(
-                        fetch(*piece) for piece in _runs(range(first, first + n), self._width)
-                    )
-                    return
-
+        # Searches that began earlier go first: a kill leaves whole problems, not halves of many.
+        self._ranks.setdefault(search, len(self._ranks))
+        ticket = _Ticket(search, key, self._ranks[search])
+        found = self._journal.recall(search, key) if self._journal else {}
+        missing = [number for number in _numbers(sampling) if number not in found]
         # One sample that cannot be had must not cost those that were paid for.
-        await _all(fetch(*piece) for piece in _runs(missing, self._width))
-        return [completion for number in _numbers(sampling) if (completion := found[number])]
+        await _all([self._fetch(base, *run, ticket, found) for run in _runs(missing, self._width)])
+        return [found[number] for number in _numbers(sampling)]
+
+    async def steer(self) -> None:
+        """Let the server's own word on its queue decide how much is asked at once."""
+        queued = getattr(self._ask, "queued", None)
+        while self._climb and queued and (waiting := await queued()) is not None:
+            self._climb.told(waiting)
+            await asyncio.sleep(_LOOK_S)
 
     def forget(self, search: str) -> None:
         """Free what a finished search kept in memory."""
@@ -96,53 +113,98 @@ class Sampler:
             digest.update(len(part).to_bytes(8, "little") + part)
         return digest.hexdigest()
 
-    async def _try(self, request: Request, search: str, key: str) -> list[Completion]:
+    async def _fetch(
+        self, base: Request, first: int, n: int, ticket: _Ticket, found: dict[int, Completion]
+    ) -> None:
+        """Samples `first` to `first + n`, in as many requests as the server makes of it."""
+        while n > 0:
+            fresh = await self._try(_part(base, first, n), ticket)
+            for place, completion in enumerate(fresh):
+                found[first + place] = completion
+            first, n = first + len(fresh), n - len(fresh)
+            if n > 0 and self._width is not None:
+                rest = _runs(range(first, first + n), self._width)
+                await _all([self._fetch(base, *run, ticket, found) for run in rest])
+                return
+
+    async def _try(self, request: Request, ticket: _Ticket) -> list[Completion]:
         """One request, sent again while it fails for passing reasons."""
         failures = 0
+        was_costly = False
         while True:
             try:
-                return await self._send(request, search, key)
+                return await self._send(request, ticket)
             except TeacherError as error:
+                self.flow.errors[error.kind or "other"] += 1
                 if error.fewer and request.sampling.n > 1:
-                    return await self._try_one(request, search, key)
+                    return await self._try_one(request, ticket)
                 failures += 1
                 if not error.retryable or failures > self._teacher.retries:
                     raise
+                if error.costly and not self._affords_again(error, was_costly):
+                    raise
+                was_costly = was_costly or error.kind == "timeout"
                 self.flow.retries += 1
                 wait = _wait_s(failures, error.retry_after_s)
                 log.info("teacher %s: %s; again in %.1f s", self.name, error, wait)
                 await asyncio.sleep(wait)
 
-    async def _try_one(self, request: Request, search: str, key: str) -> list[Completion]:
+    def _affords_again(self, error: TeacherError, was_costly: bool) -> bool:
+        """Whether a request that may have been paid for is sent again: after a timeout once, and
+        never more than a share of all requests."""
+        if error.kind == "timeout" and was_costly:
+            return False
+        self._costly += 1
+        return self._costly <= max(_COSTLY_LEAST, _COSTLY_SHARE * self.flow.requests)
+
+    async def _try_one(self, request: Request, ticket: _Ticket) -> list[Completion]:
         """The first sample alone. Only if that can be had was their number what was refused: a
         prompt that is refused in any case must not make single requests of all the others."""
-        fresh = await self._try(_part(request, request.sampling.first, 1), search, key)
+        fresh = await self._try(_part(request, request.sampling.first, 1), ticket)
         if self._width != 1:
             log.info("teacher %s refuses several samples a request; asking singly", self.name)
             self._width = 1
         return fresh
 
-    async def _send(self, request: Request, search: str, key: str) -> list[Completion]:
-        async with self._places:
-            self.flow.in_flight += 1
-            self.flow.requests += 1
-            try:
-                fresh = await self._ask(request)
-            finally:
-                self.flow.in_flight -= 1
+    async def _send(self, request: Request, ticket: _Ticket) -> list[Completion]:
+        await self.places.take(ticket.rank)
+        flow = self.flow
+        flow.in_flight += 1
+        flow.requests += 1
+        try:
+            fresh = await self._ask(request)
+        except TeacherError as error:
+            if self._climb and error.overloaded:
+                self._climb.refused()
+            raise
+        else:
             # No await between the reply and the journal: a kill in between could lose it.
             if self._journal:
                 first = request.sampling.first
-                self._journal.append(Entry(key, first, search, self.name, tuple(fresh)))
+                entry = Entry(ticket.key, first, ticket.search, self.name, tuple(fresh))
+                self._journal.append(entry)
+        finally:
+            flow.in_flight -= 1
+            self.places.give_back()
+        if self._climb:
+            self._climb.answered(len(fresh))
         self._learn_width(request.sampling.n, len(fresh))
         return fresh
 
     def _learn_width(self, asked: int, got: int) -> None:
         """Ask for fewer samples a request once a server has answered too few twice in a row."""
         self._short = self._short + 1 if got < asked else 0
-        if self._short == 2 and self._width != got:
+        if self._short == 2 and self._width != got and self._fanout == "auto":
             log.info("teacher %s answers %d samples a request; asking for so many", self.name, got)
             self._width = got
+
+
+class _Ticket(NamedTuple):
+    """Whose request it is, under which key it is journaled, and before whom it is served."""
+
+    search: str
+    key: str
+    rank: int
 
 
 @asynccontextmanager
@@ -160,6 +222,8 @@ async def samplers(
             ask = await stack.enter_async_context(teacher.connect())
             kept = opened if teacher.paid else None
             live[name] = Sampler(name, teacher, ask, kept, recipe.seed)
+            steering = asyncio.create_task(live[name].steer())
+            stack.callback(steering.cancel)
         yield live
 
 
@@ -256,8 +320,10 @@ def _wait_s(failures: int, asked_s: float | None) -> float:
     return (backoff if asked_s is None else asked_s) * jitter
 
 
-async def _all(work: Iterable[Awaitable[None]]) -> None:
+async def _all(work: Sequence[Awaitable[None]]) -> None:
     """Let everything end, then raise the first failure."""
+    if len(work) == 1:
+        return await work[0]  # No task of its own: most searches make one request.
     for outcome in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from random import Random
 
 import pytest
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from cotgen.prompts import Prompt
 from cotgen.protocols import Services
 from cotgen.records import Attempt, Completion, Message, Origin, Problem, Sampling, Verdict
-from cotgen.search.sample import SampleSearch
+from cotgen.search.sample import SampleSearch, Until
 
 PROBLEM = Problem("p", "What is {{ 2 + 2 }}?", "4")
 
@@ -164,3 +164,53 @@ def test_settings_survive_the_way_through_a_resolved_recipe() -> None:
 def test_a_prompt_that_never_shows_the_question_is_refused() -> None:
     with pytest.raises(ValidationError, match="it never shows"):
         SampleSearch(prompt=Prompt(name="mine", text="Go."))
+
+
+# --- until ---------------------------------------------------------------------------------------
+
+
+def sampled(settings: SampleSearch, right: set[int], cut: Set[int] = frozenset()) -> Asked:
+    """What is asked for where these samples are right, these are cut off and all others wrong."""
+    asked: Asked = []
+
+    async def generate(messages: Sequence[Message], sampling: Sampling) -> list[Completion]:
+        asked.append((list(messages), sampling))
+        numbers = range(sampling.first, sampling.first + sampling.n)
+        return [Completion(str(n), "length" if n in cut else "stop") for n in numbers]
+
+    async def verify(problem: Problem, solution: str) -> Verdict:
+        assert int(solution) not in cut
+        return Verdict("correct" if int(solution) in right else "incorrect")
+
+    services = Services(generate, verify, draw=lambda id: Random(id))
+    attempts = asyncio.run(settings.search(PROBLEM, services))
+    assert [attempt.text for attempt in attempts] == [str(n) for n in range(len(attempts))]
+    assert [attempt.origin.sample for attempt in attempts] == list(range(len(attempts)))
+    assert len(attempts) == sum(sampling.n for _, sampling in asked)
+    return asked
+
+
+def waves(asked: Asked) -> list[tuple[int, int]]:
+    return [(sampling.first, sampling.n) for _, sampling in asked]
+
+
+def test_a_problem_that_has_enough_is_sampled_no_further() -> None:
+    settings = SampleSearch(n=64, until=Until(correct=2, wrong=2), wave=4)
+    assert waves(sampled(settings, right={0, 3})) == [(0, 4)]
+    assert waves(sampled(settings, right={0, 5})) == [(0, 4), (4, 4)]
+
+
+def test_both_kinds_must_be_enough() -> None:
+    settings = SampleSearch(n=12, until=Until(correct=1, wrong=1), wave=2)
+    assert waves(sampled(settings, right={0, 1, 2})) == [(0, 2), (2, 2)]
+    assert waves(sampled(settings, right=set())) == [(0, 2), (2, 2), (4, 4), (8, 4)]
+
+
+def test_attempts_that_were_cut_off_count_as_neither() -> None:
+    settings = SampleSearch(n=8, until=Until(correct=1, wrong=1), wave=2)
+    assert waves(sampled(settings, right={0, 2}, cut={1})) == [(0, 2), (2, 2)]
+
+
+def test_without_until_no_verifier_is_relied_on() -> None:
+    assert SampleSearch().relies_on() == ("teachers",)
+    assert SampleSearch(until=Until()).relies_on() == ("teachers", "verifier")

@@ -57,7 +57,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_line_comes_back_as_it_was_appended(path: Path) -> None:
-    line = Searched("p@t", "p", "t", (Attempt((Step("a\n"), Step("b")), "length", 1, Origin("t")),))
+    line = Searched(
+        "p@t", "p", "t", (Attempt((Step("a\n"), Step("b")), "length", 1, "", Origin("t")),)
+    )
     written(path, line)
     table = Table(path, Searched)
     assert table.get("p@t") == line
@@ -417,7 +419,7 @@ def test_a_disk_that_fills_up_while_sealing_costs_nothing(path: Path) -> None:
 Line = Problem | Searched | Verified | Chained
 Maker = Callable[[str], Line]
 
-_ATTEMPT = Attempt((Step("a\n"), Step("b")), "stop", 1, Origin("t", "m", "boxed", "d", 3))
+_ATTEMPT = Attempt((Step("a\n"), Step("b")), "stop", 1, "", Origin("t", "m", "boxed", "d", 3))
 _CHAIN = Chain(("p@t/1", "p@t/0"), 1, "p@t/1", 3, (Link("attempt", "w", False, "p@t/1"),))
 _BARE_CHAIN = Chain((), 0, "", -1, ())
 

@@ -555,3 +555,14 @@ def test_a_run_that_grows_is_a_run_that_was_large_from_the_start(llama: Path, in
 def _texts(line: str) -> list[list[str]]:
     assert "logprobs" not in line
     return [[step["text"] for step in attempt["steps"]] for attempt in json.loads(line)["attempts"]]
+
+
+def test_an_answer_that_was_begun_is_gone_on_with() -> None:
+    question = Message("user", "Sam has 5 apples. Sam buys 3 apples. How many apples are there?")
+    begun = Message("assistant", "5 + 3 = 9")
+    teacher = LocalTeacher(model="tiny")
+    sampling = Sampling(n=4, max_tokens=60, temperature=0.3)
+    [found] = _ask(teacher, Request("q", (question, begun), sampling, 1))
+    # A slip is carried on: the teacher has read it as its own.
+    assert all("\\boxed{9}" in each.text for each in found)
+    assert not any(each.text.startswith("5 + 3") for each in found)

@@ -9,7 +9,7 @@ import pytest
 
 from cotgen.errors import TeacherError
 from cotgen.records import Completion
-from cotgen.teachers.openai import completions, shares
+from cotgen.teachers.wire.replies import completions, shares
 
 
 def body(*choices: dict[str, Any], **others: Any) -> bytes:

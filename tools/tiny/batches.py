@@ -23,11 +23,13 @@ WINDOW = 32
 """Batches that are drawn together and sorted by length."""
 BATCH_TOKENS = 4608
 VOCABULARY_TEXTS = 20_000
-PACKED, PACKED_LATE = 9 / 32, 18 / 32
-"""Share of batches with several problems or several attempts in a row: 35 % of all 5,200."""
+PACKED, PACKED_LATE = 9 / 32, 17 / 32
+"""Share of batches with several problems or several attempts in a row: 39 % of all 7,200."""
 LATE_WINDOWS = 125
 """From this window on (step 4,000) most of them hold several attempts of one problem: reading on
 after wrong attempts is what is learned last."""
+MOST_ATTEMPTS, MOST_ATTEMPTS_LATE = 6, 4
+"""So many attempts of one problem at most, before and from LATE_WINDOWS on."""
 COMPARISONS = 0.57
 RETRY = Prompt.named("retry").render()
 ASKS = ("boxed", "solve")
@@ -101,11 +103,11 @@ def in_a_row(draw: Random, course: Course = BROAD) -> Text:
     return Text("".join(text.text for text in texts), (True,) * len(texts))
 
 
-def attempts(draw: Random, course: Course = BROAD) -> Text:
-    """One problem with two to six attempts: wrong ones to be read, correct ones to be learned."""
+def attempts(draw: Random, course: Course = BROAD, most: int = MOST_ATTEMPTS) -> Text:
+    """One problem with two to `most` attempts: wrong ones are read, correct ones are learned."""
     worked = draw_worked(draw, course)
     parts, learned = [_user(draw, worked)], list[bool]()
-    count = draw.randint(2, 6)
+    count = draw.randint(2, most)
     for number in range(count):
         if number:
             parts.append(f"<|user|>{RETRY}")
@@ -116,6 +118,11 @@ def attempts(draw: Random, course: Course = BROAD) -> Text:
         parts.append(_assistant(wrong or worked.solution(_style(draw))))
         learned.append(wrong is None)
     return Text("".join(parts), tuple(learned))
+
+
+def few_attempts(draw: Random, course: Course = BROAD) -> Text:
+    """The same with fewer attempts."""
+    return attempts(draw, course, MOST_ATTEMPTS_LATE)
 
 
 def _style(draw: Random) -> str:
@@ -143,7 +150,8 @@ def windows(tokenizer: Tokenizer, seed: int, start: int = 0) -> Iterator[list[Ba
         course = BROAD if number < BROAD_WINDOWS else NEAR
         draw_batches = partial(_batches, draw, tokenizer, course)
         short = draw_batches((single,), WINDOW - packed)
-        makers = (in_a_row, attempts, attempts, attempts) if late else (in_a_row, attempts)
+        few = few_attempts
+        makers = (in_a_row, few, few, few) if late else (in_a_row, attempts)
         long = draw_batches(makers, packed)
         window = short + long
         draw.shuffle(window)

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from functools import partial
+from random import Random
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+import msgspec
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from cotgen.prompts import Prompt
-from cotgen.protocols import Component, Section, Services
-from cotgen.records import Attempt, Completion, Message, Origin, Problem, Sampling
-from cotgen.steps import Parsed, inline, parse, split
+from cotgen.protocols import Component, Draw, Section, Services
+from cotgen.records import Attempt, Completion, Message, Origin, Outcome, Problem, Sampling
+from cotgen.search.examples import Example, Examples
+from cotgen.steps import OpenInPrompt, Parsed, Style, inline, parse, split
 
 Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Until(BaseModel):
+    """How many attempts of each kind are enough."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    correct: NonNegativeInt = 1
+    """Correct attempts."""
+    wrong: NonNegativeInt = 0
+    """Wrong attempts."""
+
+    def met(self, outcomes: Counter[Outcome]) -> bool:
+        """Whether there are enough of both."""
+        return outcomes["correct"] >= self.correct and outcomes["incorrect"] >= self.wrong
 
 
 class SampleSearch(Component):
     """Sample n attempts of every problem, each from the same prompt.
 
-    Raising n in a finished run only adds: samples already paid for come from the journal.
+    Raising n in a finished run only adds: samples already paid for come from the journal. With
+    `until` a problem is sampled in waves and stops as soon as it has enough.
     """
 
     needs: ClassVar[tuple[Section, ...]] = ("teachers",)
@@ -26,7 +56,12 @@ class SampleSearch(Component):
 
     kind: Literal["sample"] = "sample"
     n: Annotated[int, Field(gt=0, le=4096)] = 8
-    """Attempts a problem, of each teacher."""
+    """Attempts a problem, of each teacher; with `until` the most."""
+    until: Until | None = None
+    """Stop once there are `{correct: 4, wrong: 4}` attempts; none: always sample n."""
+    wave: PositiveInt = 8
+    """With `until`: how many attempts are sampled before they are judged; then as many again as
+    there are, so that a hard problem needs few waves."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     """Sampling temperature. The papers state none or 0.7–1.0; 1.0 is our choice."""
     top_p: Share = 1.0
@@ -39,17 +74,37 @@ class SampleSearch(Component):
     """A template's name, or the path of a .j2 file; it is given `question`."""
     system: str = ""
     """A system message; none if empty."""
-
-    think: Literal["auto", "none"] = "auto"
-    """Tell thoughts from solutions by think tags or a reasoning field (`auto`), or do not look."""
+    examples: Examples | None = None
+    """Worked examples for prompts that show them (`solve_fewshot`)."""
+    budget: PositiveInt | None = None
+    """Tokens that prompts which name a budget (`budget`) allow; none: `max_tokens`."""
+    prefill: str = ""
+    """How every attempt begins (`<think>\\n`): the teacher goes on from there. Needs a server that
+    continues a message (vLLM, SGLang) or `api: completions`."""
+    think: Literal["auto", "none"] | Style = "auto"
+    """Tell thoughts from solutions by a reasoning field or the tags of a style: `think` (R1, QwQ),
+    `thinking`, `thought` (Open-O1), `still` (STILL-2, OpenThoughts), whichever comes first
+    (`auto`), or do not look (`none`)."""
+    open_think_in_prompt: OpenInPrompt = "auto"
+    """Whether the chat template opens the thought, so that completions hold its end only."""
     step_sep: Annotated[str, Field(min_length=1)] = "\n"
     """What ends a step."""
 
     @field_validator("prompt")
     @classmethod
     def _renders(cls, prompt: Prompt) -> Prompt:
-        prompt.check(question="?")
+        prompt.check(question="?", examples=[Example("?", "?")], budget=1)
         return prompt
+
+    @model_validator(mode="after")
+    def _examples_are_shown(self) -> Self:
+        given = {"question": "?", "budget": 1}
+        shown = self.prompt.render(examples=[Example("?", "??")], **given)
+        if self.examples is None and shown != self.prompt.render(examples=[], **given):
+            raise ValueError(f"prompt {self.prompt.name} shows examples: set examples: {{path: …}}")
+        if self.examples and shown == self.prompt.render(examples=[], **given):
+            raise ValueError(f"prompt {self.prompt.name} never shows the examples")
+        return self
 
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
@@ -57,10 +112,31 @@ class SampleSearch(Component):
             raise ValueError("temperature 0 gives the same attempt n times: set n to 1 or sample")
         return self
 
+    def relies_on(self) -> tuple[Section, ...]:
+        """The teachers, and the verifier where it decides what is enough."""
+        return ("teachers", "verifier") if self.until else self.needs
+
     async def search(self, problem: Problem, services: Services) -> list[Attempt]:
         """Sample; attempt i is sample i."""
-        completions = await services.generate(self._messages(problem), self._sampling())
-        return [self._attempt(number, sample) for number, sample in enumerate(completions)]
+        messages = self._messages(problem, services.draw)
+        attempts: list[Attempt] = []
+        outcomes: Counter[Outcome] = Counter()
+        for sampling in self._waves():
+            completions = await services.generate(messages, sampling)
+            fresh = [self._attempt(len(attempts) + i, each) for i, each in enumerate(completions)]
+            attempts += fresh
+            if self.until and len(attempts) < self.n:
+                outcomes += await _judged(problem, fresh, services)
+                if self.until.met(outcomes):
+                    break
+        return attempts
+
+    def _waves(self) -> Iterator[Sampling]:
+        """All at once; with `until` a few, then each time as many as there are already."""
+        first, size = 0, min(self.wave, self.n) if self.until else self.n
+        while first < self.n:
+            yield self._sampling(first, min(size, self.n - first))
+            first, size = first + size, first + size
 
     def wants_more(self, attempts: int) -> bool:
         """Whether a finished search of so many attempts is owed more of them."""
@@ -68,15 +144,21 @@ class SampleSearch(Component):
 
     def most_calls(self, problem: Problem) -> list[tuple[list[Message], Sampling]]:
         """One prompt, n samples."""
-        return [(self._messages(problem), self._sampling())]
+        return [(self._messages(problem, Random), self._sampling(0, self.n))]
 
-    def _messages(self, problem: Problem) -> list[Message]:
-        user = Message("user", self.prompt.render(question=problem.question))
-        return [Message("system", self.system), user] if self.system else [user]
+    def _messages(self, problem: Problem, draw: Draw) -> list[Message]:
+        shown = self.examples.of(problem, draw(f"{problem.id}/examples")) if self.examples else ()
+        text = self.prompt.render(
+            question=problem.question, examples=shown, budget=self.budget or self.max_tokens
+        )
+        messages = [Message("system", self.system)] if self.system else []
+        messages.append(Message("user", text))
+        return [*messages, Message("assistant", self.prefill)] if self.prefill else messages
 
-    def _sampling(self) -> Sampling:
+    def _sampling(self, first: int, n: int) -> Sampling:
         return Sampling(
-            n=self.n,
+            n=n,
+            first=first,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
@@ -86,10 +168,13 @@ class SampleSearch(Component):
     def _parsed(self, completion: Completion) -> Parsed:
         if self.think == "none":
             return Parsed(split(inline(completion), self.step_sep), 0, completion.finish)
-        return parse(completion, self.step_sep)
+        return parse(completion, self.step_sep, self.think, self.open_think_in_prompt)
 
     def _attempt(self, number: int, completion: Completion) -> Attempt:
-        steps, thought_steps, finish = self._parsed(completion)
+        if self.prefill:
+            whole = self.prefill + completion.text
+            completion = msgspec.structs.replace(completion, text=whole)
+        steps, thought_steps, finish, flaw = self._parsed(completion)
         origin = Origin(
             prompt=self.prompt.name,
             prompt_digest=self.prompt.digest,
@@ -100,4 +185,15 @@ class SampleSearch(Component):
             prompt_tokens=completion.prompt_tokens,
             tokens=completion.tokens,
         )
-        return Attempt(steps=steps, finish=finish, thought_steps=thought_steps, origin=origin)
+        return Attempt(
+            steps=steps, finish=finish, thought_steps=thought_steps, flaw=flaw, origin=origin
+        )
+
+
+async def _judged(
+    problem: Problem, attempts: list[Attempt], services: Services
+) -> Counter[Outcome]:
+    """The outcomes of those that ended by themselves."""
+    ended = [attempt.solution for attempt in attempts if attempt.finish == "stop"]
+    verdicts = await asyncio.gather(*(services.verify(problem, text) for text in ended))
+    return Counter(verdict.outcome for verdict in verdicts)

@@ -124,9 +124,8 @@ class Table(Generic[L]):
         rewritten = self.path.with_suffix(".jsonl.tmp")
         rewritten.unlink(missing_ok=True)
         try:
-            with LineFile(rewritten) as copy:
-                for id in wanted:
-                    copy.append(self._file.at(self._offsets[id])[:-1])
+            with LineFile(rewritten, gathered=True) as copy:
+                offsets = {id: copy.append(self._file.at(self._offsets[id])[:-1]) for id in wanted}
         except StoreError:
             rewritten.unlink(missing_ok=True)  # A full disk needs its place.
             raise
@@ -134,7 +133,7 @@ class Table(Generic[L]):
         _sync_folder(self.path.parent)
         self._file.close()
         self._file = LineFile(self.path)
-        self._index()
+        self._offsets, self._dead = offsets, 0
 
     def digest(self) -> str:
         """A hash of the file's content."""

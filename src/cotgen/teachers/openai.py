@@ -1,37 +1,42 @@
-"""Any OpenAI-compatible chat endpoint, through the `openai` package."""
+"""Any OpenAI-compatible endpoint: OpenAI, vLLM, llama.cpp, most providers."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from cotgen.errors import RecipeError, TeacherError
-from cotgen.protocols import Ask, Component, Price, Request
-from cotgen.records import Completion, Finish, clean
+from cotgen.errors import RecipeError
+from cotgen.protocols import Ask, Component, Finding, Price, Request
+from cotgen.records import Completion, Message, Sampling
+from cotgen.teachers.wire.pace import Pace
+from cotgen.teachers.wire.refusals import Refused, classified
+from cotgen.teachers.wire.replies import completions
 
-if TYPE_CHECKING:
-    import openai
+OPENAI = "https://api.openai.com/v1"
 
 
 class OpenAITeacher(Component):
-    """A chat endpoint that speaks OpenAI's protocol: OpenAI, vLLM, llama.cpp, most providers.
+    """A chat endpoint that speaks OpenAI's protocol, over aiohttp or the `openai` package.
 
     A server that answers fewer samples than one request asks for (`n`) is noticed, and asked one
-    request a sample from then on.
+    request a sample from then on. Several addresses of one model (`base_urls`) share the work:
+    the least busy one is asked, a dead one is left alone until it answers again.
     """
 
     incidental = frozenset(
-        {"base_url", "api_key_env", "concurrency", "retries", "timeout_s", "price"}
-    )
+        {
+            "base_url", "base_urls", "api_key_env", "transport", "api_version", "headers_env",
+            "concurrency", "fanout", "retries", "timeout_s", "outage_s", "requests_per_minute",
+            "tokens_per_minute", "price",
+        }
+    )  # fmt: skip
     paid: ClassVar[bool] = True
 
     kind: Literal["openai"] = "openai"
@@ -39,39 +44,108 @@ class OpenAITeacher(Component):
     """The model's name, as the server calls it."""
     base_url: str | None = None
     """The address up to `/v1`; none: OpenAI's own."""
+    base_urls: tuple[str, ...] = ()
+    """Several addresses of the same model, in place of `base_url`."""
+    api: Literal["chat", "completions"] = "chat"
+    """Send messages, or send the last message's text as a raw prompt (base models)."""
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the key; a server of one's own may need none."""
-    concurrency: PositiveInt = 64
-    """Requests in flight at once."""
+    headers_env: dict[str, str] = {}
+    """Further headers, each with the environment variable that holds its value."""
+    transport: Literal["http", "sdk"] = "http"
+    """Our own requests, or the `openai` package's (Azure; several times slower)."""
+    api_version: str = ""
+    """Azure's API version; makes `transport: sdk` use Azure's client with `base_url`."""
+    concurrency: PositiveInt | Literal["auto"] = "auto"
+    """Requests in flight at once; `auto` climbs while the rate grows and gives way to 429."""
+    fanout: Literal["auto", "n", "single"] = "auto"
+    """All samples of a prompt in one request (`n`), one request each (`single`), or `n` until the
+    server is seen to answer fewer."""
     retries: Annotated[int, Field(ge=0)] = 6
-    """How often a request that failed for a passing reason (429, 5xx, a cut line) is sent again."""
+    """How often a request that failed for a passing reason (429, 5xx, a cut line) is sent again;
+    one that may have been paid for (a timeout) is sent again once."""
     timeout_s: PositiveFloat = 1800
     """Seconds without a byte after which a request counts as failed."""
+    outage_s: PositiveFloat = 600
+    """Seconds to wait for an endpoint that has answered before to come back."""
+    requests_per_minute: PositiveFloat | None = None
+    """The provider's limit on requests, kept to evenly."""
+    tokens_per_minute: PositiveFloat | None = None
+    """The provider's limit on tokens, of prompts and completions together."""
     seeds: Literal["send", "none"] = "send"
-    """Send a seed for each sample, or none: some engines fail on them."""
+    """Send a seed for each sample, or none: some engines fail on them. Without seeds another run
+    samples other attempts; this run's are kept all the same."""
+    logprobs: bool = False
+    """Keep the log-probabilities of the sampled tokens in the journal."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the server calls the limit on tokens; OpenAI's reasoning models know only the second."""
     extra_body: dict[str, Any] = {}
     """Further fields of the request, sent as they are."""
     price: Price | None = None
     """USD per million tokens, `{input: 0.15, output: 0.60}`: for estimates and the cost printed."""
 
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.base_url and self.base_urls:
+            raise ValueError("give base_url or base_urls, not both")
+        for url in self.addresses:
+            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+                raise ValueError(f"base_url: {url!r} is no address (http://host:port/v1)")
+        if self.transport == "sdk" and (self.base_urls or self.api == "completions"):
+            raise ValueError("transport: sdk takes one base_url and api: chat")
+        if self.api_version and self.transport != "sdk":
+            raise ValueError("api_version needs transport: sdk")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where the endpoints are."""
+        return tuple(url.rstrip("/") for url in self.base_urls or (self.base_url or OPENAI,))
+
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Ask]:
-        """Open the client. Raises RecipeError if a key is needed and its variable is unset."""
-        import openai  # Takes a second to import.
+        """Open the connections. Raises RecipeError if a key is needed and its variable is unset."""
+        async with self._transport() as wired:
+            yield Live(self, wired)
 
-        timeout = openai.Timeout(self.timeout_s, connect=10)
-        # Retries are wiring's: they must count, wait and journal in one place.
-        client = openai.AsyncOpenAI(
-            api_key=self._key(), base_url=self.base_url, max_retries=0, timeout=timeout
-        )
-        async with client:
+    @asynccontextmanager
+    async def _transport(self) -> AsyncIterator[_Wired]:
+        key, headers = self.key(), self.headers()
+        if self.transport == "sdk":
+            from cotgen.teachers.wire.sdk import packaged
 
-            async def ask(request: Request) -> list[Completion]:
-                return await self._ask(client, request)
+            url = self.base_url and self.addresses[0]
+            async with packaged(url, self.api_version, key, headers, self.timeout_s) as post:
+                yield _Wired(post)
+            return
+        from cotgen.teachers.wire.http import wired
 
-            yield ask
+        path = "/chat/completions" if self.api == "chat" else "/completions"
+        headers = {"Authorization": f"Bearer {key}", **headers}
+        limits = self.timeout_s, self.outage_s
+        async with wired(self.addresses, path, headers, limits, self._secret()) as wire:
 
-    def _key(self) -> str:
+            async def send(body: dict[str, Any]) -> bytes | Refused:
+                return await wire.post(msgspec.json.encode(body))
+
+            yield _Wired(send, wire.queued, wire.models)
+
+    async def probe(self) -> AsyncIterator[Finding]:
+        """What the endpoint can do: some ten tiny requests. Several addresses are asked in turn."""
+        from cotgen.teachers.wire.probes import ASKED, Prober, base_of, listed
+
+        request = Request(ASKED, (Message("user", ASKED),), Sampling(), 0)
+        for url in self.addresses:
+            one = self.model_copy(update={"base_url": url, "base_urls": (), "outage_s": 1.0})
+            async with one._transport() as wired:
+                yield Finding("address", "yes", url)
+                yield listed(await wired.models(url), self.model)
+                base = base_of(self.body(request), self.max_tokens_field)
+                async for finding in Prober(wired.post, base).findings():
+                    yield finding
+
+    def key(self) -> str:
+        """The API key; `none` for a server that needs none."""
         key = self._secret()
         if not key.isascii() or not key.isprintable():
             # The HTTP library would quote it in its complaint.
@@ -79,194 +153,94 @@ class OpenAITeacher(Component):
                 f"teachers: {self.model}: the environment variable {self.api_key_env} holds "
                 "characters that no key has"
             )
-        if not key and self.base_url is None:
+        if not key and OPENAI in self.addresses:
             raise RecipeError(
                 f"teachers: {self.model}: the environment variable {self.api_key_env} is not set "
                 "(name another with api_key_env, or give the base_url of a server without keys)"
             )
         return key or "none"
 
+    def headers(self) -> dict[str, str]:
+        """The further headers, with their values from the environment."""
+        unset = [name for name in self.headers_env.values() if not os.environ.get(name)]
+        if unset:
+            raise RecipeError(
+                f"teachers: {self.model}: headers_env: not set in the environment: "
+                + ", ".join(unset)
+            )
+        return {header: os.environ[name] for header, name in self.headers_env.items()}
+
     def _secret(self) -> str:
         return os.environ.get(self.api_key_env, "").strip()
 
-    def _said(self, error: openai.APIStatusError) -> str:
-        """The server's message, without the key: some servers repeat it."""
-        said, secret = str(error.message).replace("\n", " "), self._secret()
-        return (said.replace(secret, "[key]") if secret else said)[:300]
-
-    async def _ask(self, client: openai.AsyncOpenAI, request: Request) -> list[Completion]:
-        import openai
-
-        try:
-            response = await client.chat.completions.with_raw_response.create(**self._body(request))
-            body = response.content
-        except openai.APIStatusError as error:
-            raise self._from_status(error, request.sampling.n) from error
-        except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            raise TeacherError(f"{_named(error)}: {_named(cause)}", retryable=True) from error
-        except openai.OpenAIError as error:
-            raise TeacherError(_named(error), retryable=True) from error
-        return completions(body, request.sampling.n)
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        """All settings are sent: a server's own defaults would change the data silently."""
-        sampling = request.sampling
+    def body(self, request: Request) -> dict[str, Any]:
+        """The request's JSON. All settings are sent: a server's own defaults would change the
+        data silently."""
+        sampling, messages = request.sampling, request.messages
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [msgspec.structs.asdict(message) for message in request.messages],
             "n": sampling.n,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "extra_body": dict(self.extra_body),
+            self.max_tokens_field: sampling.max_tokens,
         }
+        if self.api == "chat":
+            body["messages"] = messages
+        else:
+            body["prompt"] = messages[-1].content
+        if self.api == "chat" and messages[-1].role == "assistant":
+            # Both are sent: vLLM refuses the first while the second keeps its default.
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
         if sampling.stop:
-            body["stop"] = list(sampling.stop)
+            body["stop"] = sampling.stop
         if self.seeds == "send":
             body["seed"] = request.seed
-        return body
-
-    def _from_status(self, error: openai.APIStatusError, n: int) -> TeacherError | RecipeError:
-        status, said = error.status_code, self._said(error)
-        if status == 401:
-            return RecipeError(
-                f"teachers: {self.model}: the server refused the key in {self.api_key_env} "
-                f"(HTTP 401: {said})"
-            )
-        if status == 429 and error.code == "insufficient_quota":
-            return RecipeError(f"teachers: {self.model}: the account has no credit left: {said}")
-        if status == 404:
-            return RecipeError(
-                f"teachers: {self.model}: the server knows no such model or address "
-                f"(HTTP 404 from {error.request.url}: {said})"
-            )
-        retryable = status in (408, 409, 425, 429) or status >= 500
-        wait = _retry_after(error.response.headers)
-        return TeacherError(
-            f"HTTP {status}: {said}",
-            retryable=retryable,
-            retry_after_s=wait,
-            # Some servers refuse n > 1 instead of ignoring it.
-            fewer=status in (400, 422) and n > 1,
-        )
+        if self.logprobs:
+            body["logprobs"] = True if self.api == "chat" else 1
+        return body | self.extra_body
 
 
-class _Part(msgspec.Struct):
-    text: str = ""
+async def _untold(*_: object) -> None:
+    """The package cannot ask for metrics and lists."""
 
 
-class _Message(msgspec.Struct):
-    content: str | list[_Part] | None = None
-    reasoning: str | None = None  # vLLM since 2026
-    reasoning_content: str | None = None  # DeepSeek, older vLLM
+@dataclass(frozen=True)
+class _Wired:
+    """What a transport can be asked."""
+
+    post: Callable[[dict[str, Any]], Awaitable[bytes | Refused]]
+    queued: Callable[[], Awaitable[int | None]] = _untold
+    models: Callable[[str], Awaitable[bytes | None]] = _untold
 
 
-class _Choice(msgspec.Struct):
-    message: _Message
-    index: int | None = None
-    finish_reason: str | None = None
+class Live:
+    """A connected teacher."""
 
+    def __init__(self, teacher: OpenAITeacher, wired: _Wired) -> None:
+        self._teacher = teacher
+        self._post = wired.post
+        self.queued = wired.queued
+        limits = teacher.requests_per_minute, teacher.tokens_per_minute
+        self._pace = Pace(*limits) if any(limits) else None
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Reply(msgspec.Struct):
-    choices: list[_Choice]
-    usage: msgspec.Raw = msgspec.Raw(b"null")
-
-
-def completions(body: bytes, n: int) -> list[Completion]:
-    """Read a reply. Whatever is not a full reply is a passing failure of the server."""
-    reply = _read_reply(body)
-    choices = sorted(reply.choices, key=lambda choice: choice.index or 0)[:n]
-    if not choices:
-        raise TeacherError("the reply holds no choices", retryable=True)
-    texts = [_texts(choice.message) for choice in choices]
-    # An empty choice beside others was paid for, and is kept as an attempt without an answer. One
-    # that was cut off may be empty: hidden reasoning can use up all of max_tokens.
-    ended = all(_finish(choice.finish_reason) == "stop" for choice in choices)
-    if ended and not any(text or reasoning for text, reasoning in texts):
-        raise TeacherError("the reply holds no text", retryable=True)
-    prompt_tokens, completion_tokens = _usage(reply.usage)
-    tokens = shares(completion_tokens, [len(text) + len(why) for text, why in texts])
-    return [
-        Completion(
-            text=text,
-            finish=_finish(choice.finish_reason),
-            reasoning=reasoning,
-            tokens=tokens[number],
-            prompt_tokens=prompt_tokens if number == 0 else 0,
-        )
-        for number, (choice, (text, reasoning)) in enumerate(zip(choices, texts, strict=True))
-    ]
-
-
-def _read_reply(body: bytes) -> _Reply:
-    try:
-        return msgspec.json.decode(body, type=_Reply)
-    except UnicodeDecodeError as error:
-        raise TeacherError(f"the reply is not UTF-8: {error}", retryable=True) from error
-    except msgspec.DecodeError as error:
-        start = body[:60].decode("utf-8", "replace")
+    async def __call__(self, request: Request) -> list[Completion]:
+        """Ask once. Raises TeacherError; RecipeError where the user must do something."""
+        if self._pace is None:
+            return await self._ask(request)
+        n = request.sampling.n
+        characters = sum(len(message.content) for message in request.messages)
+        estimate = await self._pace.wait(characters, n, request.sampling.max_tokens)
+        tokens = 0
         try:
-            # Python's reader takes lone surrogates, which msgspec refuses and `clean` replaces.
-            # Such a reply's usage is not counted: its text is what matters.
-            reply = json.loads(body)
-            return _Reply(msgspec.convert(reply["choices"], type=list[_Choice]))
-        except (ValueError, LookupError, TypeError, RecursionError):
-            raise TeacherError(
-                f"not a chat completion ({error}): {start!r}", retryable=True
-            ) from error
+            found = await self._ask(request)
+            tokens = sum(each.tokens + each.prompt_tokens for each in found)
+            return found
+        finally:
+            self._pace.settle(estimate, tokens, n if tokens else 0)
 
-
-def _usage(raw: msgspec.Raw) -> tuple[int, int]:
-    """Tokens of prompt and completions; a server that counts in its own way costs no text."""
-    try:
-        usage = msgspec.json.decode(raw, type=_Usage | None) or _Usage()
-    except msgspec.DecodeError:
-        usage = _Usage()
-    return usage.prompt_tokens or 0, usage.completion_tokens or 0
-
-
-def _texts(message: _Message) -> tuple[str, str]:
-    reasoning = message.reasoning or message.reasoning_content or ""
-    content = message.content or ""
-    if isinstance(content, list):
-        content = "".join(part.text for part in content)
-    return clean(content), clean(reasoning)
-
-
-def _finish(reason: str | None) -> Finish:
-    """Only an end that the model chose counts; a filter or a tool call cut the attempt short."""
-    return "stop" if reason in (None, "stop", "eos") else "length"
-
-
-def shares(total: int, weights: list[int]) -> list[int]:
-    """Split a request's tokens over its samples by length, so that the parts add up exactly."""
-    whole = sum(weights) or 1
-    bounds, seen = [0], 0
-    for weight in weights:
-        seen += weight
-        bounds.append(total * seen // whole)
-    bounds[-1] = total
-    return [after - before for before, after in pairwise(bounds)]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """The wait a server asks for, given in seconds or as a date."""
-    text = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    async def _ask(self, request: Request) -> list[Completion]:
+        n = request.sampling.n
+        answer = await self._post(self._teacher.body(request))
+        if isinstance(answer, Refused):
+            raise classified(answer, self._teacher.model, self._teacher.api_key_env, n)
+        return completions(answer, n)

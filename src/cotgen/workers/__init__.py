@@ -3,6 +3,7 @@
 from cotgen.workers.bounded import bounded
 from cotgen.workers.frames import Job
 from cotgen.workers.ordered import ordered
+from cotgen.workers.places import Climb, Places, most_connections
 from cotgen.workers.pool import Pool
 
-__all__ = ["Job", "Pool", "bounded", "ordered"]
+__all__ = ["Climb", "Job", "Places", "Pool", "bounded", "most_connections", "ordered"]

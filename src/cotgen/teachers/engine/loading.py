@@ -38,9 +38,14 @@ class Writer:
     def tokens(self, messages: Sequence[Message]) -> list[int]:
         """The prompt that asks for the next answer."""
         turns = [msgspec.structs.asdict(message) for message in messages]
+        begun = messages[-1].role == "assistant"  # An answer that is to be gone on with.
         try:
             tokens: list[int] = self._tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=True, return_dict=False
+                turns,
+                add_generation_prompt=not begun,
+                continue_final_message=begun,
+                tokenize=True,
+                return_dict=False,
             )
         except jinja2.TemplateError as error:
             raise _mistake(self._model, f"its chat template refuses the prompt: {error}") from error

@@ -1,0 +1,321 @@
+"""The sampling stage beside a bare aiohttp loop, on the same mock server, in one run.
+
+    python benchmarks/client.py [--requests 5000] [--concurrency 64 256 1024] [--rounds 3]
+                                [--latency-requests 4096] [--memory]
+
+The bare loop does only what cannot be left out: post the request, read the JSON, append a line.
+cotgen's stage reads problems, renders prompts, numbers and seeds samples, asks, checks the reply,
+journals it, splits it into steps and writes the attempts table. The two take turns in fresh
+processes; the best round of each counts. "client CPU" is the process's own, per request. Where
+there are two cores, the server has one of them and the client the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+
+from cotgen import parse_recipe
+from cotgen.pipeline import Stage, Unwatched, run_async
+
+TEXT = ("First we add the two numbers, and then we take away what was given.\n" * 60)[:4000]
+Side = Literal["bare", "cotgen"]
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--concurrency", type=int, nargs="*", default=[64, 256, 1024])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency-requests", type=int, default=10_240)
+    parser.add_argument("--memory", action="store_true", help="200,000 requests of cotgen's alone")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        with _Server(latency_s=0) as url:
+            print("n   at once    bare loop             cotgen                ratio")
+            for n, at_once in [(1, c) for c in options.concurrency] + [(16, 64)]:
+                count = options.requests if n == 1 else options.requests // 5
+                _compare(path, url, _Load(count, at_once, n), options.rounds)
+        with _Server(latency_s=1) as url:
+            load = _Load(options.latency_requests, 1024, 1)
+            print(f"\nwith 1 s of latency and 1,024 at once, {load.requests:,} requests:")
+            for side in ("bare", "cotgen"):
+                figures = _measured(path, url, load, side)
+                share = figures.rate / 1024
+                print(
+                    f"  {side:<7}{figures.rate:>7,.0f} requests/s = {share:.2f} of the ideal 1,024"
+                )
+        if options.memory:
+            _print_memory(path)
+
+
+class _Load(msgspec.Struct, frozen=True):
+    """So many requests of n samples, so many of them at once."""
+
+    requests: int
+    at_once: int
+    n: int
+
+
+class _Figures(msgspec.Struct):
+    """What a side needed."""
+
+    seconds: float
+    cpu_s: float
+    requests: int
+    peak_mb: float
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * self.cpu_s / self.requests
+
+
+def _compare(folder: Path, url: str, load: _Load, rounds: int) -> None:
+    best: dict[Side, _Figures] = {}
+    sides: tuple[Side, ...] = ("bare", "cotgen")
+    for _ in range(rounds):
+        for side in sides:
+            figures = _measured(folder, url, load, side)
+            if side not in best or figures.seconds < best[side].seconds:
+                best[side] = figures
+    columns = "".join(f"{f.rate:>8,.0f}/s {f.cpu_ms:.3f} ms CPU   " for f in best.values())
+    ratio = best["cotgen"].rate / best["bare"].rate
+    print(f"{load.n:<4}{load.at_once:<8,}{columns}{ratio:.2f}")
+
+
+def _print_memory(folder: Path) -> None:
+    print("\nmemory, one sample a request, 256 at once:")
+    with _Server(latency_s=0) as url:
+        for requests in (10_000, 200_000):
+            figures = _measured(folder, url, _Load(requests, 256, 1), "cotgen")
+            print(
+                f"  {requests:>8,} requests: peak {figures.peak_mb:,.0f} MB, {figures.rate:,.0f}/s"
+            )
+
+
+def _measured(folder: Path, url: str, load: _Load, side: Side) -> _Figures:
+    told = msgspec.json.encode([side, url, str(folder), load]).decode()
+    output = subprocess.run(
+        [sys.executable, __file__, "--child", told], check=True, stdout=subprocess.PIPE
+    ).stdout
+    return msgspec.json.decode(output, type=_Figures)
+
+
+# --- the two sides --------------------------------------------------------------------------------
+
+
+def _child(side: Side, url: str, folder: Path, load: _Load) -> _Figures:
+    _pin(0)
+    _many_files()
+    questions = [f"What is {number} plus {number + 1}? " * 6 for number in range(load.requests)]
+    work = _bare if side == "bare" else _cotgen
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        return asyncio.run(work(url, Path(own), load, questions))
+
+
+async def _bare(url: str, folder: Path, load: _Load, questions: list[str]) -> _Figures:
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(limit=0)
+    asked = iter(questions)
+    with (folder / "out.jsonl").open("ab", buffering=0) as file:
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def work() -> None:
+                for question in asked:
+                    body = {
+                        "model": "m",
+                        "messages": [{"role": "user", "content": question}],
+                        "n": load.n,
+                        "temperature": 1.0,
+                        "max_tokens": 4096,
+                    }
+                    async with session.post(
+                        f"{url}/chat/completions",
+                        data=msgspec.json.encode(body),
+                        headers={"content-type": "application/json"},
+                    ) as response:
+                        reply = msgspec.json.decode(await response.read())
+                    texts = [choice["message"]["content"] for choice in reply["choices"]]
+                    file.write(msgspec.json.encode({"q": question, "texts": texts}) + b"\n")
+
+            clock = _Clock(load)
+            await asyncio.gather(*(work() for _ in range(load.at_once)))
+            return clock.stop()
+
+
+async def _cotgen(url: str, folder: Path, load: _Load, questions: list[str]) -> _Figures:
+    problems = folder / "problems.jsonl"
+    with problems.open("wb") as file:
+        for number, question in enumerate(questions):
+            row = {"id": f"p{number:06}", "question": question, "answer": "1"}
+            file.write(msgspec.json.encode(row) + b"\n")
+    recipe = parse_recipe(_recipe(url, problems, load))
+    watch = _Timed(load)
+    await run_async(recipe, outputs=folder, until="search", watch=watch)
+    assert watch.figures is not None
+    return watch.figures
+
+
+def _recipe(url: str, problems: Path, load: _Load) -> dict[str, Any]:
+    return {
+        "name": "client",
+        "problems": {"kind": "jsonl", "path": str(problems), "split": "train"},
+        "teachers": {
+            "mock": {
+                "kind": "openai",
+                "model": "m",
+                "base_url": url,
+                "concurrency": load.at_once,
+                "api_key_env": "",
+            }
+        },
+        "search": {"kind": "sample", "n": load.n, "prompt": "question"},
+        "verifier": {"kind": "exact"},
+        "chains": {"kind": "revision"},
+        "datasets": [{"kind": "sft"}],
+    }
+
+
+class _Clock:
+    def __init__(self, load: _Load) -> None:
+        self._load = load
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def stop(self) -> _Figures:
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return _Figures(wall, cpu, self._load.requests, peak_mb)
+
+
+class _Timed(Unwatched):
+    """Measures the search stage."""
+
+    def __init__(self, load: _Load) -> None:
+        self._load = load
+        self._clock: _Clock | None = None
+        self.figures: _Figures | None = None
+
+    def start(self, stage: Stage, total: int | None) -> None:
+        """Start the clock."""
+        if stage == "search":
+            self._clock = _Clock(self._load)
+
+    def end(self, stage: Stage, seconds: float) -> None:
+        """Stop it."""
+        if stage == "search" and self._clock:
+            self.figures = self._clock.stop()
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+
+class _Server:
+    """A process that answers every request with n copies of one text."""
+
+    def __init__(self, latency_s: float) -> None:
+        self._latency_s = latency_s
+
+    def __enter__(self) -> str:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", str(self._latency_s)], stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        return f"http://127.0.0.1:{int(self._process.stdout.readline())}/v1"
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class _Answering(asyncio.Protocol):
+    """Just enough of HTTP/1.1: one request after another, each with a content length."""
+
+    latency_s = 0.0
+    replies: dict[int, bytes] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = self._received[:end].lower()
+            at = head.find(b"content-length:")
+            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self._received) < end + 4 + length:
+                return
+            body = self._received[end + 4 : end + 4 + length]
+            self._received = self._received[end + 4 + length :]
+            self._answer(16 if b'"n":16' in body else 1)
+
+    def _answer(self, n: int) -> None:
+        if self.latency_s:
+            asyncio.get_running_loop().call_later(
+                self.latency_s, self._transport.write, self.replies[n]
+            )
+        else:
+            self._transport.write(self.replies[n])
+
+    @classmethod
+    def prepare(cls, latency_s: float) -> type[Self]:
+        cls.latency_s = latency_s
+        for n in (1, 16):
+            choice = {"message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 20, "completion_tokens": 1000 * n}
+            choices = [{"index": number, **choice} for number in range(n)]
+            body = json.dumps({"choices": choices, "usage": usage}).encode()
+            head = (
+                f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+            )
+            cls.replies[n] = head.encode() + b"\r\n\r\n" + body
+        return cls
+
+
+async def _serve(latency_s: float) -> None:
+    _pin(-1)
+    _many_files()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Answering.prepare(latency_s), "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def _pin(number: int) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[number]})
+
+
+def _many_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        asyncio.run(_serve(float(sys.argv[2])))
+    elif sys.argv[1:2] == ["--child"]:
+        side_, url_, folder_, load_ = msgspec.json.decode(sys.argv[2])
+        figures_ = _child(side_, url_, Path(folder_), msgspec.convert(load_, _Load))
+        print(msgspec.json.encode(figures_).decode())
+    else:
+        main()

@@ -1,0 +1,1 @@
+"""How a teacher's requests travel: connections, endpoints, refusals and replies."""

@@ -1,0 +1,113 @@
+"""Several addresses of one teacher: the least busy one is asked, a dead one is left alone.
+
+An endpoint whose connections fail several times in a row is taken out (a circuit breaker) and
+looked at again, first soon and then more and more rarely. While none is left, requests wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from cotgen.errors import TeacherError
+
+log = logging.getLogger(__name__)
+
+FAILURES = 3
+"""So many failures with no answer between them take an endpoint out."""
+FIRST_LOOK_S, RAREST_LOOK_S = 0.25, 15.0
+NEW_S = 20.0
+"""How long an endpoint that has never answered is waited for: its address may be wrong."""
+
+
+@dataclass
+class Endpoint:
+    """One address, and how it does."""
+
+    url: str
+    in_flight: int = 0
+    asked: int = 0
+    failures: int = 0
+    has_answered: bool = False
+    out: bool = False
+    out_since: float = 0.0
+    last_said: str = ""
+    watcher: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Endpoints:
+    """Hands out endpoints. `look` asks an address whether it is there again."""
+
+    def __init__(
+        self, urls: Sequence[str], look: Callable[[str], Awaitable[bool]], patience_s: float
+    ) -> None:
+        self.all = [Endpoint(url) for url in urls]
+        self._look = look
+        self._patience_s = patience_s
+        self._back = asyncio.Event()
+        self._asked = 0
+
+    async def pick(self) -> Endpoint:
+        """The healthy endpoint with the fewest requests in flight.
+
+        Waits while there is none. Raises TeacherError once patience is at an end: the next run
+        goes on.
+        """
+        while True:
+            healthy = [each for each in self.all if not each.out]
+            if healthy:
+                # Among equals the one that was asked longest ago.
+                chosen = min(healthy, key=lambda each: (each.in_flight, each.asked))
+                self._asked += 1
+                chosen.asked = self._asked
+                return chosen
+            left = max(self._left(each) for each in self.all)
+            if left <= 0:
+                raise self._given_up()
+            self._back.clear()
+            try:
+                await asyncio.wait_for(self._back.wait(), left)
+            except TimeoutError:
+                continue
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """The endpoint answered, whatever it said."""
+        endpoint.failures = 0
+        endpoint.has_answered = True
+
+    def failed(self, endpoint: Endpoint, said: str) -> None:
+        """The endpoint could not be reached, or did not answer."""
+        endpoint.failures += 1
+        endpoint.last_said = said
+        if endpoint.failures >= FAILURES and not endpoint.out:
+            endpoint.out, endpoint.out_since = True, asyncio.get_running_loop().time()
+            log.warning("%s is taken out: %s", endpoint.url, said)
+            endpoint.watcher = asyncio.create_task(self._watch(endpoint))
+
+    def close(self) -> None:
+        """Stop looking."""
+        for endpoint in self.all:
+            if endpoint.watcher:
+                endpoint.watcher.cancel()
+
+    async def _watch(self, endpoint: Endpoint) -> None:
+        pause = FIRST_LOOK_S
+        while True:
+            await asyncio.sleep(pause)
+            if await self._look(endpoint.url):
+                break
+            pause = min(2 * pause, RAREST_LOOK_S)
+        log.warning("%s answers again", endpoint.url)
+        # Its next failure takes it out again: one look does not make it healthy.
+        endpoint.out, endpoint.failures, endpoint.has_answered = False, FAILURES - 1, True
+        self._back.set()
+
+    def _left(self, endpoint: Endpoint) -> float:
+        patience = self._patience_s if endpoint.has_answered else min(NEW_S, self._patience_s)
+        return endpoint.out_since + patience - asyncio.get_running_loop().time()
+
+    def _given_up(self) -> TeacherError:
+        said = "; ".join(f"{each.url}: {each.last_said}" for each in self.all)
+        return TeacherError(f"no endpoint answers ({said})", retryable=False, kind="down")

@@ -1,0 +1,88 @@
+"""What a refusal means: the user's mistake, a passing failure, or this prompt's own fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from cotgen.errors import RecipeError, TeacherError
+
+OVERLOADED = frozenset((429, 503, 529))
+"""Statuses by which a server asks for less: they cost nothing, and say nothing of the request."""
+_PASSING = frozenset((408, 409, 425, 429))
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A reply with an error status. `said` is the server's message without the user's key."""
+
+    status: int
+    said: str
+    url: str
+    code: str = ""
+    headers: Mapping[str, str] = {}
+
+
+class _Error(msgspec.Struct):
+    message: str = ""
+    code: str | int | None = None
+    type: str | None = None
+
+
+class _Body(msgspec.Struct):
+    error: _Error | str | None = None
+    message: str | None = None
+    detail: object = None
+
+
+def described(body: bytes) -> tuple[str, str]:
+    """The message and the code of an error body, whatever shape it has."""
+    try:
+        found = msgspec.json.decode(body, type=_Body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return " ".join(body[:300].decode("utf-8", "replace").split()), ""
+    error = found.error
+    if isinstance(error, _Error):
+        return error.message, str(error.code or error.type or "")
+    said = error or found.message or found.detail
+    return (str(said) if said else body[:300].decode("utf-8", "replace")), ""
+
+
+def classified(refused: Refused, model: str, key_env: str, n: int) -> TeacherError | RecipeError:
+    """The error to raise for a refusal of a request for `n` samples."""
+    status, said = refused.status, refused.said.replace("\n", " ")[:300]
+    if status == 401:
+        return RecipeError(
+            f"teachers: {model}: the server refused the key in {key_env} (HTTP 401: {said})"
+        )
+    if status == 429 and refused.code == "insufficient_quota":
+        return RecipeError(f"teachers: {model}: the account has no credit left: {said}")
+    if status == 404:
+        return RecipeError(
+            f"teachers: {model}: the server knows no such model or address "
+            f"(HTTP 404 from {refused.url}: {said})"
+        )
+    return TeacherError(
+        f"HTTP {status}: {said}",
+        retryable=status in _PASSING or status >= 500,
+        retry_after_s=retry_after(refused.headers),
+        # Some servers refuse n > 1 instead of ignoring it.
+        fewer=status in (400, 422) and n > 1,
+        overloaded=status in OVERLOADED,
+        kind=f"HTTP {status}",
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The wait a server asks for, given in seconds or as a date."""
+    text = headers.get("retry-after", "")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
