@@ -28,7 +28,15 @@ from cotgen.verifiers.mathematics.compare_signs import plus_minus
 from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, texts
 from cotgen.verifiers.mathematics.dates import dates
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, unanimous, undecided
-from cotgen.verifiers.mathematics.nodes import SCALARS, Matrix, Node, Sequence, children, symbols
+from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
+    Matrix,
+    Node,
+    Sequence,
+    TooBig,
+    children,
+    symbols,
+)
 from cotgen.verifiers.mathematics.read import Answer
 from cotgen.verifiers.mathematics.rules import Judge, Rule, kind_of
 from cotgen.verifiers.mathematics.scalars import compare_scalars
@@ -107,10 +115,18 @@ def _as_numbers(gold: Answer, given: Answer) -> Decision | None:
     return None
 
 
+STEPS_PER_PAIR = 20
+"""Rules ask for parts of a pair more than once, which adds up where lists hold lists."""
+
+
 def judge(one: Node, two: Node) -> Decision:
     """Compare two readings."""
     if one == two:
         return equal("exact")
+    try:
+        effort.spend(STEPS_PER_PAIR)
+    except TooBig as error:
+        return undecided("limit", str(error))
     for rule in _RULES:
         decision = rule(one, two, judge)
         if decision is not None:

@@ -175,9 +175,9 @@ def _one_sequence(one: Node, two: Node, judge: Judge) -> Decision | None:
         cheap = isinstance(single, Number) and all(isinstance(n, Number) for n in several.items)
         if len(several.items) > MAX_BESIDE_ONE and not cheap:
             return undecided("list", "many values beside one")
-        found = [judge(item, single).finding for item in several.items]
-        if len(found) == 1 and several.open == "{":
+        if len(several.items) == 1 and several.open == "{":
             return judge(several.items[0], single)
+        found = [judge(item, single).finding for item in several.items]
         if several.open == "" and found and all(each == "equal" for each in found):
             return equal("list")
         if all(each == "different" for each in found):
