@@ -4,8 +4,8 @@
     python benchmarks/sandbox.py --humaneval FILE     # HumanEval.jsonl.gz: canonical and mutants
 
 An execution is one `print(1)` in a process of its own; a verdict is two processes, the program's
-and its tests'. CPU time is that of all processes together, on cgroups or not: it is read from the
-processes' own accounts. Wall times grow with whatever else the machine does.
+and its tests'. CPU time is that of the run's own processes; the server's and ours are not in it.
+Wall times grow with whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ _TIERS: tuple[Tier, ...] = (*STRONGEST_FIRST, "none")
 
 
 class Cost(NamedTuple):
-    """Medians of one execution, in milliseconds. The CPU time of a sandboxed one is that of its own
-    processes; the server's and ours are not in it."""
+    """Medians of one execution, in milliseconds."""
 
     wall: float
     cpu: float

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import textwrap
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from mutants import HUMANEVAL, humaneval, judged_plainly, mutants
 from pydantic import ValidationError
@@ -586,6 +588,12 @@ def test_an_object_with_operators_of_its_own_cannot_pass(test: str) -> None:
     assert verdict.outcome in ("incorrect", "unverifiable")
 
 
+def test_ending_a_loop_of_the_tests_is_no_pass() -> None:
+    tests = "assert all(map(lambda x: add(x, 1) == x + 1, range(5)))"
+    verdict = judged("def add(a, b): raise StopIteration", tests)
+    assert verdict.outcome in ("incorrect", "unverifiable")
+
+
 def test_a_helper_of_the_prompt_cannot_be_replaced() -> None:
     question = (
         "def double(x):\n    return 2 * x\n\n\ndef halve(x: int) -> int:\n"
@@ -671,6 +679,27 @@ def test_a_prompt_is_completed_in_every_usual_form(text: str) -> None:
     assert (verdict.outcome, verdict.reason) == ("correct", "")
     wrong = judged(text.replace("+", "-"), tests, question=prompt, fenced=False)
     assert wrong.outcome == "incorrect"
+
+
+@pytest.mark.parametrize("solution", [
+    "```python\n" * 100_000, "`" * 500_000, "~~~\n" * 100_000, "x" * 5_000_000,
+    "def f(:\n" * 50_000,
+    "\0", "```python\n\0\n```", "```python\n\ud800 = 1\n```", "```python\n'\ud800'\n```",
+    "if a" + ":" * 100_000, "for x in " + ": " * 100_000, " " * 500_000 + "def",
+    "\u202edef f(): pass",
+    "```python\n" + "-" * 100_000 + "1\n```", "```python\n" + "not " * 50_000 + "1\n```",
+    "```python\n" + "a." * 60_000 + "b\n```", "```python\nf" + "()" * 50_000 + "\n```",
+    "```python\n" + "if 1:\n" + "".join(" " * n + "if 1:\n" for n in range(1, 300)) + "\n```",
+    "```python\nx = " + "9" * 150_000 + "\n```", "```python\n" + "x = 1\n" * 30_000 + "```",
+    "```python\nprint('\ud800')\n```", "```python\nprint('\\ud800')\n```",
+])  # fmt: skip
+@pytest.mark.parametrize("tests", [ADD, '{"stdio": [{"stdin": "\\ud800", "stdout": "\\ud800"}]}'])
+def test_a_hostile_text_ends_in_a_verdict_that_can_be_written(solution: str, tests: str) -> None:
+    started = time.monotonic()
+    verdict = judged(solution, tests, fenced=False, timeout_s=4)
+    assert time.monotonic() - started < 4.5
+    assert verdict.outcome in ("incorrect", "unverifiable")
+    msgspec.json.encode(verdict)
 
 
 @pytest.mark.parametrize(("tests", "reason"), [

@@ -121,10 +121,10 @@ class Asserts:
             odd = isinstance(test, ast.AsyncFunctionDef) or test.decorator_list
             if odd or len(test.args.args) != 1 or not isinstance(kind, type):
                 return f"{node.name}.{test.name}"
+            if {"setUpClass", "setup_class", "setup", "setup_method"} & set(vars(kind)):
+                return f"{node.name}.{test.name}"
             if hasattr(kind, "debug"):
                 kind(test.name).debug()
-            elif {"setup_class", "setup", "setup_method"} & set(vars(kind)):
-                return f"{node.name}.{test.name}"
             else:
                 getattr(kind(), test.name)()
         return ""
@@ -132,14 +132,14 @@ class Asserts:
     def _failure(self, error: BaseException) -> Report:
         statement = self._statement(error)
         test = f"{statement} ({self._program.last})" if self._program.last else statement
+        if self._shaky:
+            return Report("unusable", test, self._shaky)
         raised: Raised | None = getattr(error, "cotgen_raised", None)
         if raised is not None:
             return Report("raised", statement, raised.text, raised.errno)
         text = f"{type(error).__name__}: {error}".rstrip(": ")
         if self._program.doubt:
             return Report("doubtful", test, self._program.doubt)
-        if self._shaky:
-            return Report("unusable", test, self._shaky)
         if isinstance(error, AssertionError) and not self._looks_into_objects(statement):
             return Report("failed", statement, self._program.last or text)
         if isinstance(error, NameError):

@@ -180,9 +180,11 @@ class Sandbox:
         pipes = [os.pipe() for _ in streams]
         try:
             self._control.settimeout(_START_S)
-            socket.send_fds(self._control, [RUN], [*files, *(write for _, write in pipes)])
-            for _, write in pipes:
-                os.close(write)
+            try:
+                socket.send_fds(self._control, [RUN], [*files, *(write for _, write in pipes)])
+            finally:
+                for _, write in pipes:
+                    os.close(write)
             for frame in (order, *work):
                 wire.send(self._control, frame)
             collector = _Collector([read for read, _ in pipes], streams)

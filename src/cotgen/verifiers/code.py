@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from cotgen.errors import RecipeError
 from cotgen.protocols import Component
-from cotgen.records import Outcome, Problem, Verdict
+from cotgen.records import Outcome, Problem, Verdict, clean
 from cotgen.sandbox.client import (
     Exit,
     Judgement,
@@ -26,7 +26,14 @@ from cotgen.sandbox.compare import Likeness, same_output
 from cotgen.sandbox.lending import lent
 from cotgen.sandbox.server import FAILED
 from cotgen.sandbox.tiers import Choice, NoSandbox, choose
-from cotgen.verifiers.programs.attempts import LONGEST, Candidate, Found, find_program, joined
+from cotgen.verifiers.programs.attempts import (
+    LONGEST,
+    LONGEST_ATTEMPT,
+    Candidate,
+    Found,
+    find_program,
+    joined,
+)
 from cotgen.verifiers.programs.tests import Tests, read_tests
 
 _MARGIN_S = 1.0
@@ -76,6 +83,8 @@ class CodeVerifier(Component):
         tests = read_tests(problem.answer, problem.question)
         if isinstance(tests, str):
             return Verdict("unverifiable", method="gold", reason=f"unusable gold: {tests}")
+        if len(solution) > LONGEST_ATTEMPT:
+            return _none(f"no answer: an attempt of more than {LONGEST_ATTEMPT:,} characters")
         found = find_program(solution, tests.prompt, printing=not tests.wanted)
         if not found.candidates:
             return _none("no answer: the attempt holds no program")
@@ -134,9 +143,9 @@ class _Trial:
             ruling = _worse(ruling, self._print(number))
         return Verdict(
             outcome=ruling.outcome,
-            predicted=self._candidate.text,
+            predicted=clean(self._candidate.text),
             method=ruling.method,
-            reason=ruling.reason,
+            reason=clean(ruling.reason),
             span=self._candidate.span,
         )
 
@@ -237,10 +246,10 @@ class _Trial:
         """One test that feeds the program's input and reads its output."""
         exchange = self._tests.stdio[number]
         expected = exchange.stdout
-        if len(expected.encode()) > self._rules.output_kb << 10:
+        if len(expected.encode("utf-8", "replace")) > self._rules.output_kb << 10:
             return _Ruling("unverifiable", "gold", "the expected output is above output_kb")
         limits = self._limits()
-        ran = self._sandbox.run_script(self._candidate.text, exchange.stdin.encode(), limits)
+        ran = self._sandbox.run_script(self._candidate.text, clean(exchange.stdin).encode(), limits)
         test = f"input {number + 1} of {len(self._tests.stdio)} ({_cut(exchange.stdin)})"
         trouble = self._trouble(ran, test)
         if trouble is not None:

@@ -38,9 +38,10 @@ from cotgen.verifiers.mathematics.nodes import (
     symbols,
 )
 from cotgen.verifiers.mathematics.read import Answer
+from cotgen.verifiers.mathematics.rounding import by_rounding
 from cotgen.verifiers.mathematics.rules import Judge, Rule, kind_of
 from cotgen.verifiers.mathematics.scalars import compare_scalars
-from cotgen.verifiers.mathematics.seconds import by_rounding, by_second_readings, is_float
+from cotgen.verifiers.mathematics.seconds import by_second_readings
 
 
 def compare(gold: Answer, given: Answer) -> Decision:
@@ -66,8 +67,7 @@ def _compare(gold: Answer, given: Answer) -> Decision:
         decision = _as_lists(gold, given) or _as_numbers(gold, given) or decision
     if decision.finding != "equal" and (gold.seconds or given.seconds):
         decision = by_second_readings(gold, given, judge) or decision
-    approximate = gold.approximate or given.approximate or is_float(gold)
-    if decision.finding == "different" and approximate:
+    if decision.finding == "different":
         decision = by_rounding(gold, given, decision)
     return decision
 

@@ -12,6 +12,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Node,
     Number,
     Numbers,
+    Quotient,
     Relation,
     Sequence,
     Symbol,
@@ -30,18 +31,20 @@ MAX_PAIRS = 400
 
 
 def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
-    before = (one, two)
-    one, two = (_with_any_integers(_by_components(node)) for node in (one, two))
+    one, two = _by_components(one), _by_components(two)
+    first, second = _any_integer(one), _any_integer(two)
+    if first and second:
+        return judge(_renamed(one, first), _renamed(two, second))
+    if first or second:
+        return _one_says_integer(one, two, first or second, judge)
     if not (isinstance(one, Sequence) and isinstance(two, Sequence)):
-        if (one, two) != before:
-            return judge(one, two)
         return _one_sequence(one, two, judge)
     if any(item == _ELLIPSIS for item in (*one.items, *two.items)):
         return _open_lists(one, two, judge)
-    first, second = _names(one, judge), _names(two, judge)
-    if first and second:
+    names, others = _names(one, judge), _names(two, judge)
+    if names and others:
         return _by_name(one, two, judge)
-    if first or second:
+    if names or others:
         return _named_beside(one, two, judge)
     one, two = spread(_values_of(one, judge)), spread(_values_of(two, judge))
     ordered = [node.open in ("(", "[", "]") for node in (one, two)]
@@ -70,20 +73,35 @@ def _open_lists(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     return undecided("list", "an ellipsis may stand for anything")
 
 
-def _with_any_integers(node: Node) -> Node:
-    """`x = 2k, k \\in \\mathbb{Z}`: the name of the whole number is free, and said once."""
+def _any_integer(node: Node) -> Relation | None:
+    """The part that makes a name free in `x = 2k, k \\in \\mathbb{Z}`."""
     if not isinstance(node, Sequence) or node.open:
+        return None
+    found = [item for item in node.items if _is_any_integer(item)]
+    return found[0] if len(found) == 1 and len(node.items) > 1 else None
+
+
+def _without(node: Node, part: Relation) -> Node:
+    if not isinstance(node, Sequence):
         return node
-    free = [item for item in node.items if _is_any_integer(item)]
-    rest = tuple(item for item in node.items if item not in free)
-    if len(free) != 1 or not rest:
-        return node
-    name, numbers = free[0].sides
+    items = tuple(item for item in node.items if item != part)
+    return items[0] if len(items) == 1 else Sequence("", "", items)
+
+
+def _renamed(node: Node, part: Relation) -> Node:
+    name, numbers = part.sides
     assert isinstance(name, Symbol)
     kind = numbers.name if isinstance(numbers, Numbers) else ""
-    bound = Symbol(f"any {kind}")
-    items = tuple(replaced(item, name, bound) for item in rest)
-    return items[0] if len(items) == 1 else Sequence("", "", items)
+    return replaced(_without(node, part), name, Symbol(f"any {kind}"))
+
+
+def _one_says_integer(one: Node, two: Node, part: Relation | None, judge: Judge) -> Decision | None:
+    """The other may mean the same without saying so, perhaps with another letter."""
+    assert part is not None
+    decision = judge(_without(one, part), _without(two, part))
+    if decision.finding == "equal":
+        return decision
+    return undecided("list", "only one says which letter is any whole number")
 
 
 def _is_any_integer(node: Node) -> TypeGuard[Relation]:
@@ -119,6 +137,8 @@ def _named_beside(one: Sequence, two: Sequence, judge: Judge) -> Decision:
         return anyhow
     if "{" in (one.open, two.open) or (len(letters) == len(names) and len(set(letters)) == 1):
         return anyhow
+    if "(" not in (one.open, two.open) and _in_order(first, second, judge).finding == "equal":
+        return equal("tuple")
     places = sorted(range(len(names)), key=lambda place: repr(names[place]))
     named_first = bool(_names(one, judge))
     by_name = [tuple((first if named_first else second)[place] for place in places)]
@@ -228,6 +248,7 @@ def _may_be_interval(node: Sequence) -> bool:
 
 def _members(one: tuple[Node, ...], two: tuple[Node, ...], method: str, judge: Judge) -> Decision:
     """The same members, each as often, in any order."""
+    one, two = tuple(map(_exact, one)), tuple(map(_exact, two))
     left, right = _unpaired(one, two)
     if len(left) * len(right) > MAX_PAIRS:
         return undecided(method, "too many members to compare")
@@ -246,6 +267,15 @@ def _members(one: tuple[Node, ...], two: tuple[Node, ...], method: str, judge: J
     return _leftover(left, right, one, two, method, open_question, judge)
 
 
+def _exact(node: Node) -> Node:
+    """A plain fraction as the number it is, so that numbers are paired without comparing each."""
+    match node:
+        case Quotient(Number(over), Number(under)) if under:
+            return Number(over / under)
+        case _:
+            return node
+
+
 def _repeated_only(rest: list[Node], others: tuple[Node, ...]) -> bool:
     """A set has each member once, however often it is written."""
     members = set(others)
@@ -262,6 +292,10 @@ def _leftover(  # noqa: PLR0913
     judge: Judge,
 ) -> Decision:
     for rest, others in ((left, two), (right, one)):
+        if rest and all(isinstance(each, Number) for each in (rest[0], *others)):
+            if rest[0] not in others:
+                return different(method, "other members")
+            continue
         cheap = len(others) <= MAX_PAIRS or all(isinstance(each, Number) for each in others)
         for item in rest[:20] if cheap else ():
             if all(judge(item, each).finding == "different" for each in others):

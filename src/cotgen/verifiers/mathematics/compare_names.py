@@ -45,7 +45,11 @@ def marks(one: Node, two: Node, judge: Judge) -> Decision | None:
             continue
         if _inner(other) is not None:
             return undecided("name", "names with other marks")
-        if _letters(inner) and _same_letters(marked, inner, other):
+        if (
+            _letters(inner)
+            and _may_lack_mark(marked, inner)
+            and _same_letters(marked, inner, other)
+        ):
             return equal("name")
         if isinstance(other, SCALARS):
             return undecided("name", "a name beside something else")
@@ -55,6 +59,17 @@ def marks(one: Node, two: Node, judge: Judge) -> Decision | None:
 def _inner(node: Node) -> Node | None:
     marked = isinstance(node, Function) and node.name.startswith("mark ")
     return children(node)[0] if marked else None
+
+
+def _may_lack_mark(marked: Node, inner: Node) -> bool:
+    """An arrow or the bar of a line is often left out; that of a conjugate or a mean is not."""
+    name = marked.name if isinstance(marked, Function) else ""
+    if not _letters(inner):
+        return False
+    return name in _DROPPED or (name == "mark bar" and len(_letters(inner)) > 1)
+
+
+_DROPPED = frozenset(("mark vec", "mark angle", "mark triangle", "mark line", "mark arc"))
 
 
 def _same_letters(marked: Node, inner: Node, other: Node) -> bool:

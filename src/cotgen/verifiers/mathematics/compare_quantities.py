@@ -54,8 +54,9 @@ def degrees(one: Node, two: Node, _: Judge) -> Decision | None:
     decision = compare_scalars(first, second)
     if all(degrees) or decision.finding != "different":
         return decision
-    as_angles = compare_scalars(one, two)
-    return as_angles if as_angles.finding == "equal" else decision
+    if compare_scalars(one, two).finding == "equal":
+        return undecided("unit", "degrees beside a number that may be in radians")
+    return decision
 
 
 def _within_sums(one: Node, two: Node) -> Decision | None:

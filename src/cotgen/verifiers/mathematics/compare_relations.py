@@ -168,6 +168,8 @@ def is_name(node: Node) -> bool:
             return True
         case Function(name, args):
             marked = name.startswith("mark ") or name in ("derivative", "?norm")
+            if name == "abs":
+                return isinstance(args[0], Product) and is_name(args[0])
             leaves = not any(children(n) for n in args if not isinstance(n, Union | Intersection))
             return marked or (name.startswith("?") and leaves)
         case Product((Symbol("m"), Function(name, _))):

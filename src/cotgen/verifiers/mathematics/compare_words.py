@@ -62,15 +62,20 @@ def _half(clock: Clock) -> str:
 
 def _not_a_ratio(one: Clock, two: Clock) -> Decision:
     """`4:30` is a time, but might be a ratio too, and then equals `2:15`."""
-    ratio = one.hour * two.minute == two.hour * one.minute and not one.half + two.half
-    if ratio:
+    proportional = one.hour * two.minute == two.hour * one.minute
+    if proportional and one.minute and one.hour and not one.half + two.half:
         return undecided("time", "equal as ratios, not as times")
     return different("time", "another time")
+
+
+_ZERO = Number(Fraction(0))
 
 
 def _clock_beside(one: Node, two: Node, judge: Judge) -> Decision | None:
     for clock, other in ((one, two), (two, one)):
         if isinstance(clock, Clock) and isinstance(other, Ratio) and not clock.half:
+            if _ZERO in other.items:
+                return different("time", "no such time")
             items = tuple(Number(Fraction(part)) for part in (clock.hour, clock.minute))
             return ratios(Ratio(items), other, judge)
         if isinstance(clock, Clock) and not isinstance(other, Relation):

@@ -29,6 +29,9 @@ _SAME = {
 }
 
 
+_QUALIFYING = frozenset(("forall", "in", "mathbb"))
+
+
 def key_of(token: Token) -> str:
     """How a sign or a command is looked up."""
     if token.kind != "command":
@@ -125,6 +128,18 @@ class Cursor(ABC):
         after = self.tokens[min(self.at + 1, len(self.tokens) - 1)].text.lower().split()
         first, second = (*words, *after, "", "")[:2]
         return first == "where" or (first == "for" and second in ("all", "any", "every", "each"))
+
+    def is_plain_qualifier(self) -> bool:
+        """Whether what follows only names sets: `for all n ≥ 3` would be a condition."""
+        return all(
+            token.kind in ("name", "word", "text", "letters", "end")
+            or (token.kind == "command" and token.text in _QUALIFYING)
+            or (token.kind == "sign" and token.text in ",{}^+")
+            for token in self.tokens[self.at :]
+        ) and not any(
+            {"for", "when", "if", "otherwise"} & set(token.text.lower().split())
+            for token in self.tokens[self.at + 2 :]
+        )
 
     def items(self) -> list[Node]:
         """Members separated by commas, semicolons, `and` or `or`."""

@@ -122,13 +122,13 @@ def constant(value: Fraction) -> Form:
 
 
 def generator(key: str, exponent: Fraction = Fraction(1)) -> Form:
+    if len(key) > MAX_OPAQUE:
+        raise TooBig("an expression too long to compare")
     return Form({((key, exponent),): Fraction(1)}, {ONE: Fraction(1)})
 
 
 def opaque(name: str, *args: Form) -> Form:
     key = f"f:{name}({','.join(arg.key() for arg in args)})"
-    if len(key) > MAX_OPAQUE:
-        raise TooBig("an expression too long to compare")
     return generator(key)
 
 

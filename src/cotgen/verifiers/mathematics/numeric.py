@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import cycle
 from typing import Any
 
 from mpmath import MPContext
@@ -52,9 +53,34 @@ def differ(one: Node, two: Node) -> bool:
     return False
 
 
-def _differ_at(one: Node, two: Node, point: Mapping[str, Fraction]) -> bool:
-    for precision in PRECISIONS:
-        evaluator = _Evaluator(precision, point)
+def differ_below_zero(one: Node, two: Node) -> bool:
+    """Whether two real expressions are proven to differ at a point with negative coordinates.
+
+    x√(y/x) is √(xy) for positive numbers, and its opposite where both are negative.
+    """
+    names = sorted(symbols(one) | symbols(two))
+    if not names or len(names) > len(_POINTS[0]):
+        return False
+    for signs in ((-1,), (-1, 1), (1, -1)):
+        values = (
+            Fraction(value * sign) for value, sign in zip(_POINTS[0], cycle(signs), strict=False)
+        )
+        point = dict(zip(names, values, strict=False))
+        if _differ_at(one, two, point, PRECISIONS[:1], real=True):
+            return True
+    return False
+
+
+def _differ_at(
+    one: Node,
+    two: Node,
+    point: Mapping[str, Fraction],
+    precisions: tuple[int, ...] = PRECISIONS,
+    *,
+    real: bool = False,
+) -> bool:
+    for precision in precisions:
+        evaluator = _Evaluator(precision, point, real=real)
         try:
             effort.spend(STEPS_PER_NODE * (size(one) + size(two)))
             left, right = evaluator.value(one), evaluator.value(two)
@@ -128,7 +154,10 @@ def _excludes_zero(interval: Interval) -> bool:
 class _Evaluator:
     """Interval arithmetic at one precision and one point, in contexts of its own."""
 
-    def __init__(self, precision: int, point: Mapping[str, Fraction]) -> None:
+    def __init__(
+        self, precision: int, point: Mapping[str, Fraction], *, real: bool = False
+    ) -> None:
+        self.real = real
         self.iv = MPIntervalContext()
         self.iv.prec = precision
         self.mp = MPContext()
@@ -262,7 +291,7 @@ class _Evaluator:
             positive = self.root(_Box(-real), index)
             if index % 2:
                 return self.negative(positive)
-            if index == 2:
+            if index == 2 and not self.real:
                 return _Box(self.iv.mpf(0), positive.real)
         if not real.a > 0:
             raise Unreadable("a root of what may not be positive")

@@ -140,7 +140,8 @@ class _Parser(Cursor):
     def whole(self) -> Node:
         """The whole answer: one node, or a list without brackets."""
         items, joined = self.joined_items()
-        if self.token.kind != "end" and not self.begins_qualifier():
+        qualified = self.begins_qualifier() and self.is_plain_qualifier()
+        if self.token.kind != "end" and not qualified:
             raise Unreadable(f"cannot read {self.token.text!r}"[:80])
         return together(grouped(items, self.group_ends), joined)
 
@@ -210,7 +211,9 @@ class _Parser(Cursor):
             return True
         if token.kind == "command":
             return begins_factor(token)
-        return self.key() in ("(", "|", "{", "\\langle") or self.group_follows()
+        if self.key() == "{":
+            return self.tokens[self.at + 1].kind != "number"
+        return self.key() in ("(", "|", "\\langle") or self.group_follows()
 
     def group_follows(self) -> bool:
         """`2[x+1]`: brackets around one value, which are not the end of an interval."""
@@ -281,7 +284,9 @@ class _Parser(Cursor):
         last = left.factors[-1] if isinstance(left, Product) else left
         raised = isinstance(last, Power) and self.token.spaced and self.ahead(1) == "^"
         grouped = before.kind == "sign" and before.text in ("!", ")")
-        return grouped or raised or last == Constant("i")
+        named = isinstance(last, Symbol | Constant)  # `(a) 5` is the first of several answers.
+        imaginary = last == Constant("i") and before.kind == "name"
+        return (grouped and not named) or raised or imaginary
 
     def mixed(self, left: Node) -> Node:
         """`7 1/8`: a whole number, a blank, a fraction of plain numbers."""

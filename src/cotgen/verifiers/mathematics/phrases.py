@@ -145,7 +145,7 @@ def _place(number: int) -> Quantity:
 
 # --- yes, no, none, all ---------------------------------------------------------------------------
 
-_YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+_YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no", "not true": "no"}
 _AFFIRMED = re.compile(
     r"(yes|no|true|false)[,.;:!]* (?:it|they|he|she|this|that|there|we)"
     r" (?:is|are|does|do|can|will|has|have|was|were|should|would|must|could)( not|n't)?[.! ]*"
@@ -259,7 +259,9 @@ def _word(flat: str) -> Text | None:
     return None
 
 
-_WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|(?:(?<![A-Za-z0-9)])-)?[0-9]+(?:\.[0-9]+)?")
+_WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|(?:(?<![A-Za-z0-9)])-)?[0-9]+(?:[.,:-]-?[0-9]+)*")
+"""What joins figures is part of them: the points (1,2) and (12) are two."""
+_LISTED = re.compile(r"(?<=[0-9]), (?=-?[0-9])")
 _CALCULATED = re.compile(r"[0-9] ?[!:'\"]|[:'\"(] ?-?[0-9]+ ?[^0-9 ,.)]|- [0-9]")
 """Signs that are no punctuation beside a digit: a factorial, a ratio, feet."""
 _PUNCTUATION = frozenset(" .,;:!?'\"()-\n\t")
@@ -272,7 +274,7 @@ def words(text: str) -> Text | None:
         letter.isalnum() or letter in _PUNCTUATION for letter in flat
     ):
         return None
-    found = _without_articles(_WORD.findall(flat))
+    found = _without_articles(_WORD.findall(_LISTED.sub(",", flat)))
     if not any(word[0].isalpha() and len(word) > 1 for word in found):
         return None
     return Text(tuple(found))

@@ -21,7 +21,7 @@ from cotgen.verifiers.mathematics.nodes import (
 )
 from cotgen.verifiers.mathematics.parse import parse
 from cotgen.verifiers.mathematics.phrases import flat_words, in_figures, option, phrase, words
-from cotgen.verifiers.mathematics.signs import plain
+from cotgen.verifiers.mathematics.signs import is_damaged, plain
 from cotgen.verifiers.mathematics.spelling import Hit, in_millions, respelled, tidy, with_product
 from cotgen.verifiers.mathematics.tokens import MAX_LENGTH, Grouping, vocabulary
 from cotgen.verifiers.mathematics.units import unit
@@ -68,6 +68,8 @@ def read(text: str) -> Answer:
         return _number(*found.groups())
     if len(text) > MAX_LENGTH:
         return Answer(" ".join(text.split()), problem=f"longer than {MAX_LENGTH} characters")
+    if is_damaged(text):
+        return Answer(text, problem="a control character is in it")
     cleaned = without_lead(unwrap(tidy(plain(text))))
     key = key_of(cleaned)
     if not cleaned:
@@ -178,6 +180,11 @@ _ABOUT = re.compile(
     r"(?: equal to)?(?![A-Za-z])\s*",
     re.IGNORECASE,
 )
+_ABOUT_BEHIND = re.compile(
+    r"(?<=[0-9}]) ?(?:\\text ?\{ ?)?\(?(?:approximately|approx\.?|rounded|roughly)\)? ?\}?\Z",
+    re.IGNORECASE,
+)
+_ENDS_OF_ABOUT = (")", "}", "y", "x", "x.", "d")
 _NAMED = re.compile(
     r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){1,80}(?:=|\\approx(?![A-Za-z]))\s*"
 )
@@ -197,8 +204,7 @@ def _mathematics(cleaned: str, key: str) -> Answer:
     text = in_millions(_dollars(cleaned))
     if "/" in text:
         text = _PER.sub(_per, text)
-    about = _ABOUT.match(text)
-    text = text[about.end() :] if about else text
+    text, about = _without_about(text)
     text, approximate = _without_name(text)
     readings = _parsed(with_product(text))
     exact, seconds = zip(*map(_before_approximation, readings), strict=True)
@@ -208,8 +214,16 @@ def _mathematics(cleaned: str, key: str) -> Answer:
         listed=_regrouped(text, "never"),
         grouped=_regrouped(text, "everywhere"),
         seconds=(*_seconds(text), *(each for each in seconds if each is not None)),
-        approximate=about is not None or approximate or any(rounded for _, rounded in exact),
+        approximate=about or approximate or any(rounded for _, rounded in exact),
     )
+
+
+def _without_about(text: str) -> tuple[str, bool]:
+    """The value in `about 5` or `5 (approximately)`; true if it is only approximate."""
+    about = _ABOUT.match(text)
+    text = text[about.end() :] if about else text
+    behind = _ABOUT_BEHIND.search(text) if text.endswith(_ENDS_OF_ABOUT) else None
+    return text[: behind.start()] if behind else text, about is not None or behind is not None
 
 
 def _without_name(text: str) -> tuple[str, bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics.nodes import (
@@ -11,16 +10,20 @@ from cotgen.verifiers.mathematics.nodes import (
     Choice,
     Clock,
     Constant,
+    Date,
     Function,
+    Intersection,
     Matrix,
     Node,
     Number,
+    Numbers,
     PlusMinus,
     Power,
     Product,
     Quantity,
     Quotient,
     Ratio,
+    Reals,
     Relation,
     Root,
     Sequence,
@@ -28,6 +31,8 @@ from cotgen.verifiers.mathematics.nodes import (
     Symbol,
     Text,
     Union,
+    Verbatim,
+    Where,
     Without,
     children,
 )
@@ -97,6 +102,8 @@ def _structure(node: Node) -> str:
         case Root(radicand, index):
             inside = _text(radicand)
             return f"sqrt({inside})" if index == 2 else f"root({inside},{index})"
+        case Function("percent" | "degree" as name, (value,)):
+            return _inside(value, _WHOLE) + ("%" if name == "percent" else "°")
         case Function(name, args):
             return f"{name}({_joined(args, ',')})"
         case Sequence(opened, closed, items):
@@ -108,6 +115,8 @@ def _structure(node: Node) -> str:
             return f"[{';'.join(_joined(row, ',') for row in rows[:_MOST_ITEMS])}]"
         case Ratio(items):
             return _joined(items, ":")
+        case Quantity(Number(value), "place") if value.denominator == 1:
+            return _ordinal(value.numerator)
         case Quantity(value, unit):
             return f"{_text(value)} {unit}"
         case _:
@@ -116,25 +125,54 @@ def _structure(node: Node) -> str:
 
 def _rarer(node: Node) -> str:
     match node:
-        case Union(parts):
-            return _joined(parts, "∪")
-        case Without(whole, part):
-            return f"{_text(whole)}∖{_text(part)}"
         case Choice(letter, content):
             return f"({letter})" if content is None else f"({letter}) {_text(content)}"
         case Clock(hour, minute, half):
             return f"{hour}:{minute:02}{half and half + 'm'}"
+        case Date(year, month, day):
+            written = (year and f"{year:04}", f"{month:02}", day and f"{day:02}")
+            return "-".join(part for part in written if part)
         case Based(digits, base):
             return f"{digits}_{base}"
-        case Text(words):
+        case Text(words) | Verbatim(words):
             return " ".join(words[:_MOST_ITEMS])
         case _:
-            inside = _joined(children(node), ",") or _own_fields(node)
-            return f"{type(node).__name__.lower()}({inside})"
+            return _set(node)
 
 
-def _own_fields(node: Node) -> str:
-    return ",".join(str(getattr(node, field.name)) for field in fields(node))
+def _set(node: Node) -> str:
+    match node:
+        case Union(parts):
+            return _joined(parts, "∪")
+        case Intersection(parts):
+            return _joined(parts, "∩")
+        case Where(name, conditions):
+            return f"{{{_text(name)}|{_joined(conditions, ',')}}}"
+        case Verbatim(tokens):
+            return "".join(tokens[:_MOST_ITEMS])
+        case Intersection(parts):
+            return _joined(parts, "∩")
+        case Without(whole, part):
+            return f"{_text(whole)}∖{_text(part)}"
+        case Where(name, conditions):
+            return f"{{{_text(name)}|{_joined(conditions, ',')}}}"
+        case Numbers(name):
+            return name
+        case Reals():
+            return "ℝ"
+        case Numbers(name):
+            return _DOUBLED.get(name[:1], name[:1]) + name[1:]
+        case _:
+            return f"{type(node).__name__.lower()}({_joined(children(node), ',')})"
+
+
+_DOUBLED = {"N": "ℕ", "Z": "ℤ", "Q": "ℚ", "C": "ℂ"}
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+
+
+def _ordinal(number: int) -> str:
+    teens = 10 < number % 100 < 20
+    return _digits(number) + ("th" if teens else _ENDINGS.get(number % 10, "th"))
 
 
 def _joined(nodes: Iterable[Node], sign: str, strength: int = _ADDED) -> str:

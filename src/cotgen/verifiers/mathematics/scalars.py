@@ -57,6 +57,8 @@ def _compare(one: Node, two: Node) -> Decision:
         left, right = algebra.normal(one), algebra.normal(two)
         gap = algebra.difference(left, right)
         if not gap.over:
+            if (_has_root(one) or _has_root(two)) and numeric.differ_below_zero(one, two):
+                return undecided("algebra", "equal for positive values only")
             rational = left.value is not None
             return equal("exact" if rational else "algebra")
         if forms.decides(gap):
@@ -73,6 +75,18 @@ def _compare(one: Node, two: Node) -> Decision:
     if not too_big and symbolic.equal(one, two):
         return equal("symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")
+
+
+def _has_root(node: Node) -> bool:
+    match node:
+        case Root():
+            return True
+        case Power(_, Number(value)) if value.denominator == 1:
+            return _has_root(node.base)
+        case Power():
+            return True
+        case _:
+            return any(map(_has_root, children(node)))
 
 
 def _differ(one: Node, two: Node, method: str) -> Decision:

@@ -1,16 +1,11 @@
-"""What second readings and rounded values add to a comparison that found a difference."""
+"""What second readings add to a comparison that found a difference."""
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
-
-from cotgen.verifiers.mathematics.build import negative
 from cotgen.verifiers.mathematics.decision import Decision, equal, undecided
-from cotgen.verifiers.mathematics.nodes import SCALARS, Node, Number, Sum, Unreadable, symbols
+from cotgen.verifiers.mathematics.nodes import Node
 from cotgen.verifiers.mathematics.read import Answer, Second
 from cotgen.verifiers.mathematics.rules import Judge
-from cotgen.verifiers.mathematics.scalars import order
 
 
 def by_second_readings(gold: Answer, given: Answer, judge: Judge) -> Decision | None:
@@ -42,52 +37,3 @@ def _hits(
         for other in others
         if judge(second.node, other).finding == "equal"
     }
-
-
-_FLOAT = re.compile(r"-?0?\.?0*([0-9]{0,17}\.?[0-9]{1,17})")
-
-
-def is_float(gold: Answer) -> bool:
-    """Whether a gold has the 15 to 17 digits that programs print: nobody rounds so by hand."""
-    found = _FLOAT.fullmatch(gold.key) if "." in gold.key[:20] else None
-    return found is not None and 15 <= len(found[1].replace(".", "")) <= 17
-
-
-_LAST_PLACES = re.compile(r"[0-9]+(?:\.([0-9]+))?")
-
-
-def by_rounding(gold: Answer, given: Answer, found: Decision) -> Decision:
-    """A gold that is only approximate is met by what rounds to it; near values are left open."""
-    one, two = gold.readings[0], given.readings[0]
-    near = undecided(found.method, "one of them is only approximate")
-    if not all(isinstance(node, SCALARS) and not symbols(node) for node in (one, two)):
-        return near
-    if not (gold.approximate or given.approximate):
-        # The gold is a float, and nothing is known of how it was calculated.
-        try:
-            return equal("rounded") if _within(one, two, _unit(gold.key) / 2) else found
-        except Unreadable:
-            return found
-    units = [_unit(answer.key) for answer in (gold, given) if answer.approximate]
-    try:
-        if not given.approximate and _within(one, two, _unit(gold.key) / 2):
-            return equal("rounded")
-        return near if _within(one, two, max(units)) else found
-    except Unreadable:
-        return near
-
-
-def _unit(key: str) -> Fraction:
-    """What one in the last written place is worth: 1/100 in 3.14, 1000 in 45000."""
-    numbers = list(_LAST_PLACES.finditer(key[:200]))
-    if not numbers:
-        return Fraction(1)
-    last = numbers[-1]
-    if last[1]:
-        return Fraction(1, 10 ** min(len(last[1]), 60))
-    return Fraction(10) ** min(len(last[0]) - len(last[0].rstrip("0")), 60)
-
-
-def _within(one: Node, two: Node, distance: Fraction) -> bool:
-    gap = Sum((one, negative(two)))
-    return order(gap, Number(distance)) < 0 < order(gap, Number(-distance))

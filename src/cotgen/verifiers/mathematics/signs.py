@@ -111,13 +111,13 @@ _SIGNS = str.maketrans(
 )
 _DROPPED = dict.fromkeys(
     (
-        *(code for code in range(32) if chr(code) not in "\t\n\r\x0b\x0c"),
-        *(0x7F, 0xAD, 0x061C, 0x180E, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F),
+        *(0xAD, 0x061C, 0x180E, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F),
         *(0x202A, 0x202B, 0x202C, 0x202D, 0x2060, 0x2061, 0x2062, 0x2063, 0x2064),
         *(0x2066, 0x2067, 0x2068, 0x2069, 0xFE0E, 0xFE0F, 0xFEFF),
     )
 )
 """What is not seen. The right-to-left override shows other digits than it holds, and stays."""
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿˣ"
 _RAISED_PLAIN = "0123456789+-=()nx"
 _LOW = "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙ"
@@ -126,6 +126,11 @@ _SHIFTED = str.maketrans(_RAISED + _LOW, _RAISED_PLAIN + _LOW_PLAIN)
 _RUN = re.compile(f"([{_RAISED}]+)(?:⁄([{_LOW}]+))?|([{_LOW}]+)")
 _MARKED = re.compile("((?:[0-9]\u0305)+)|([0-9]\u0307[0-9]*(?:[0-9]\u0307)?)")
 _MAX_COMPOSED = 200
+
+
+def is_damaged(text: str) -> bool:
+    """Whether it holds NUL or another control character: what stood there is not known."""
+    return not text.isprintable() and _CONTROL.search(text) is not None
 
 
 def plain(text: str) -> str:

@@ -28,6 +28,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Sum,
     Symbol,
     Unreadable,
+    children,
     size,
 )
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from cotgen.workers.helper import Helper
 
 MAX_SIZE = 50
+MAX_NESTED = 5
+"""Functions within functions: sympy takes seconds for a few more."""
 MAX_PACKED = 8_000
 PROCESSOR_S = 0.5
 """What all comparisons of one judgement may use together, in processor time: a busy machine makes
@@ -68,7 +71,7 @@ _current = threading.local()
 
 def equal(one: Node, two: Node) -> bool:
     """Whether sympy shows two expressions to be equal. False means: not shown."""
-    if size(one) + size(two) > MAX_SIZE:
+    if size(one) + size(two) > MAX_SIZE or max(_nested(one), _nested(two)) > MAX_NESTED:
         return False
     try:
         request = msgspec.msgpack.encode((_packed(one), _packed(two)))
@@ -76,6 +79,12 @@ def equal(one: Node, two: Node) -> bool:
         return False
     budget: Budget = getattr(_current, "budget", None) or Budget(_LONGEST_S)
     return len(request) <= MAX_PACKED and _shown(request, budget)
+
+
+def _nested(node: Node) -> int:
+    """How many functions stand within each other."""
+    own = isinstance(node, Function)
+    return own + max(map(_nested, children(node)), default=0)
 
 
 def _shown(request: bytes, budget: Budget) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from fractions import Fraction
 
 from cotgen.verifiers.mathematics.dates import MONTHS, WEEKDAYS, calendar_word
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
@@ -31,12 +33,15 @@ def compare_texts(one: Text, two: Text) -> Decision:
     if len(first) != len(second):
         return _other_length(first, second)
     differing = [at for at, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
-    if len(differing) > 1:
+    if len(differing) > 1 or not _ABOUT.isdisjoint(first):
         return undecided("text", "other words may mean the same")
     at = differing[0]
     return _compare_words(
         one.words[at], two.words[at], first[at], second[at], alone=len(first) == 1
     )
+
+
+_ABOUT = frozenset(("about", "approximately", "approx", "around", "roughly", "nearly", "almost"))
 
 
 def _canonical(text: Text) -> tuple[str, ...]:
@@ -92,10 +97,17 @@ def _negated(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
 def _other_length(one: tuple[str, ...], two: tuple[str, ...]) -> Decision:
     if {one, two} <= _SOLUTIONS:
         return different("text", "another number of solutions")
+    if _is_one_of(one, two) or _is_one_of(two, one):
+        return different("text", "one name instead of several")
     for short, long in ((one, two), (two, one)):
         if long[:-1] == short and long[-1] in _HEADS and short[-1] in _ADJECTIVES:
             return equal("text")
     return undecided("text", "other words may mean the same")
+
+
+def _is_one_of(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    """`Alice` of `Alice and Bob`, where both are known as names."""
+    return one[0] in _NAMES and len(one) == 1 and set(_members(two)) <= _NAMES and one[0] in two
 
 
 _HEADS = vocabulary("function number integer triangle angle series sequence variables events")
@@ -112,6 +124,8 @@ def _compare_words(one: str, two: str, first: str, second: str, *, alone: bool) 
     """Two single words as they were written, and as they are compared."""
     if alone and one.isupper() and two.isupper() and min(len(one), len(two)) > 2:
         return different("text", "other letters")
+    if _are_labels(one, two):
+        return different("text", "another number or letter")
     if any(first in kind and second in kind for kind in _KINDS):
         return different("text", "another word of its kind")
     if one[0].isupper() and two[0].isupper() and (first in _NAMES) + (second in _NAMES):
@@ -123,6 +137,17 @@ def _compare_words(one: str, two: str, first: str, second: str, *, alone: bool) 
     return undecided("text", "another word may mean the same")
 
 
+_FIGURES = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
+_LABELS = (re.compile(r"[A-Z]"), re.compile(r"[IVX]{1,5}"), re.compile(r"[xyz]"))
+
+
+def _are_labels(one: str, two: str) -> bool:
+    """`Room 15` and `Room 1.5`, `Plan A` and `Plan B`, `quadrant II` and `III`, the x and y axes."""
+    if _FIGURES.fullmatch(one) and _FIGURES.fullmatch(two):
+        return Fraction(one) != Fraction(two)
+    return any(label.fullmatch(one) and label.fullmatch(two) for label in _LABELS)
+
+
 def _kinds(lines: str) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(line.split()) for line in lines.strip().splitlines())
 
@@ -132,6 +157,7 @@ _KINDS = (
     frozenset(MONTHS),
     *_kinds("""
 yes no
+all none
 even odd neither
 north south east west
 northeast northwest southeast southwest

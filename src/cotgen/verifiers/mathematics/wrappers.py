@@ -14,6 +14,8 @@ _WRAPPERS = (
     ("**", "**"),
     ("``", "''"),
     ("`", "`"),
+    ("`", "'"),
+    ("\\textquotedblleft", "\\textquotedblright"),
     ('"', '"'),
 )
 _COMMANDS = (
@@ -68,16 +70,27 @@ def _end(text: str) -> int:
     return at
 
 
+_NOUN = re.compile(
+    r"(?:\\text ?\{ ?)?(?i:the )?(?i:number|integer|value|point|vertex)(?: ?\})? ?"
+    r"(\$?-?[0-9][0-9.,]{0,30}(?:/[0-9]{1,12})?\$?|(?<=[ }])\$?[A-Z]\$?"
+    r"|\(-?[0-9][-0-9.,/ ]{1,60}\))"
+)
+_EITHER = re.compile(r"\A(?:\\text ?\{ ?(?i:either) ?\}|(?i:either) )")
+_IN_ANGLES = re.compile(r"<([A-J])>")
+
+
 def without_lead(text: str) -> str:
-    """The answer in `The answer is 7`, where a box holds the whole sentence."""
-    if "nswer" not in text[:60] and "NSWER" not in text[:60]:
-        return text
-    lead = _LEAD.match(text)
-    if lead is None:
-        return text
-    rest = text[lead.end() :]
-    opened = text[: lead.end()].count("{") > text[: lead.end()].count("}")
-    return unwrap(rest[:-1] if opened and rest.endswith("}") else rest)
+    """The answer in `The answer is 7`, where a box holds the whole sentence; in `point B` B."""
+    if "nswer" in text[:60] or "NSWER" in text[:60]:
+        lead = _LEAD.match(text)
+        if lead is not None:
+            rest = text[lead.end() :]
+            opened = text[: lead.end()].count("{") > text[: lead.end()].count("}")
+            text = unwrap(rest[:-1] if opened and rest.endswith("}") else rest)
+    named = _NOUN.fullmatch(text) or _IN_ANGLES.fullmatch(text)
+    if named:
+        return named[1].strip("$")
+    return _EITHER.sub("", text) if "or" in text else text
 
 
 def _without_braces(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
-LONGEST = 200_000
+LONGEST, LONGEST_ATTEMPT = 200_000, 1_000_000
 _MOST_BLOCKS = 8
 _FENCE = re.compile(r"(?P<indent>[ \t>]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^`]*")
 _LANGUAGES = frozenset({"python", "py", "python3", "ipython", "python2", "sage", ""})
