@@ -108,7 +108,6 @@ EQUAL = (
     (r"\arcsin\frac12", r"\frac{\pi}{6}"),
     (r"\arctan 1", r"\frac\pi4"),
     (r"\arctan x", r"\tan^{-1} x"),
-    (r"\arcsin(\frac{1}{2})", r"30^\circ"),
     (r"\arctan 2 + \arctan 3", r"\frac{3\pi}{4}"),
     (r"\arccos\left(-\frac12\right)", r"\frac{2\pi}{3}"),
     (r"\sin^2 x + \cos^2 x", "1"),
@@ -430,6 +429,11 @@ EQUAL = (
     ("x^2_i", "x_i^2"),
     (r"\sqrt{1/n}", r"\frac{1}{\sqrt n}"),
     (r"\min(2,\sqrt3)", r"\sqrt3"),
+    (r"\ln x^2", r"2\ln|x|"),
+    (r"\ln(3x^2)", r"\ln 3+2\ln|x|"),
+    (r"8\mod 5", "3"),
+    (r"a=1 \text{ or } b=2", r"a=1 \text{ or } b=2"),
+    ("x_1=2,x_2=5", "x=2,x=5"),
 )
 """Other spellings of the same."""
 
@@ -515,6 +519,7 @@ DIFFERENT = (
 """Proven to differ."""
 
 OPEN = (
+    (r"\arcsin(\frac{1}{2})", r"30^\circ"),
     (r"\sum_{k=1}^{n} k", r"\sum_{k=1}^{n} k^2"),
     (r"\int x dx", r"\int y dy"),
     (r"\overline{AB}", r"\overline{CD}"),
@@ -545,6 +550,17 @@ OPEN = (
     (r"\sqrt{x^2y}", r"x\sqrt y"),
     (r"\vec{AB}", r"\vec{BA}"),
     (r"\sin^{-1} x", r"\frac{1}{\sin x}"),
+    (r"\frac{dy}{dx}", r"\frac{dx}{dy}"),
+    (r"\frac{dy}{dx}", "0"),
+    (r"\vec{a}", "a"),
+    (r"a=1 \text{ and } b=2", r"a=1 \text{ or } b=2"),
+    (r"5 \mod 5", "5"),
+    ("x=3,y=2", "y=3,y=2"),
+    ("n=2,3,4", "m=2,3,4"),
+    ("x_1=2,x_2=5", "x_1=2,x=5"),
+    ("2", r"2 \text{ for all } n\ge 3, 1 \text{ for } n=2"),
+    (r"\sqrt{x^2}", "x"),
+    (r"2\ln x", r"\ln x^2"),
 )
 """Neither is proven, so neither is said."""
 

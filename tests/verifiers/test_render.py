@@ -40,6 +40,15 @@ from cotgen.verifiers.mathematics.render import LONGEST, render
         ("\\sin(2x)", "sin(2*x)"),
         ("5 \\pm \\sqrt2", "5±sqrt(2)"),
         ("\\text{east}", "east"),
+        ("July 4, 2020", "2020-07-04"),
+        ("March 2020", "2020-03"),
+        ("third", "3rd"),
+        ("111th", "111th"),
+        ("12\\%", "12%"),
+        ("30^\\circ", "30°"),
+        ("all real numbers", "ℝ"),
+        ("\\mathbb{Z}", "ℤ"),
+        ("1, 2, \\ldots", "1,2,…"),
     ],
 )
 def test_an_answer_has_one_spelling(text: str, canonical: str) -> None:

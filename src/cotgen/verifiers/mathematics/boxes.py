@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-from cotgen.verifiers.mathematics.extraction import Extraction, is_placeholder
+from cotgen.verifiers.mathematics.extraction import (
+    UNTRUE_BEFORE,
+    Extraction,
+    is_denied,
+    is_placeholder,
+)
 
 _MOST_BOXES = 40
 """The last so many boxes are looked at: the scan stays linear."""
@@ -80,14 +85,18 @@ def _outermost(text: str, heads: list[int], end: int) -> list[Extraction] | int:
     return [box for box in boxes if not is_placeholder(box.text) and _is_meant(text, box)]
 
 
-_DENIED = re.compile(r"\b(?:not|never|instead of|rather than)[\s$\\(\[]{0,6}\Z", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:not|never|no longer|instead of|rather than)[\s$\\(\[]{0,6}\Z", re.IGNORECASE
+)
 _ASKED = re.compile(r"[\s$)\\\]*.]{0,5}\?")
 
 
 def _is_meant(text: str, box: Extraction) -> bool:
     """`not \\boxed{6}` and `\\boxed{6}?` commit to nothing."""
-    before = text[max(0, box.start - 20) : box.start]
-    return not _DENIED.search(before) and not _ASKED.match(text, box.end)
+    before = text[max(0, box.start - UNTRUE_BEFORE) : box.start]
+    if _DENIED.search(before) or is_denied(before):
+        return False
+    return _ASKED.match(text, box.end) is None
 
 
 def _closing_braces(text: str, start: int, last: int, end: int) -> dict[int, int]:

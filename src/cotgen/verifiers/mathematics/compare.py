@@ -28,6 +28,7 @@ from cotgen.verifiers.mathematics.compare_signs import plus_minus
 from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, texts
 from cotgen.verifiers.mathematics.dates import dates
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, unanimous, undecided
+from cotgen.verifiers.mathematics.guesses import guesses
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
     Matrix,
@@ -68,7 +69,9 @@ def _compare(gold: Answer, given: Answer) -> Decision:
     if decision.finding != "equal" and (gold.seconds or given.seconds):
         decision = by_second_readings(gold, given, judge) or decision
     if decision.finding == "different":
-        decision = by_rounding(gold, given, decision)
+        return by_rounding(gold, given, decision)
+    if decision.finding == "undecided":
+        return guesses(gold, given, judge) or decision
     return decision
 
 

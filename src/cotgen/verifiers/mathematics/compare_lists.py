@@ -44,6 +44,8 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
     names, others = _names(one, judge), _names(two, judge)
     if names and others:
         return _by_name(one, two, judge)
+    if _have_other_names(one, two, judge):
+        return _under_other_names(one, two, judge)
     if names or others:
         return _named_beside(one, two, judge)
     one, two = spread(_values_of(one, judge)), spread(_values_of(two, judge))
@@ -168,8 +170,36 @@ def _names(sequence: Sequence, judge: Judge) -> tuple[Node, ...]:
 
 def _by_name(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     values = dict(zip(_names(two, judge), _assigned_values(two, judge), strict=True))
+    if set(values) != set(_names(one, judge)):
+        return _under_other_names(one, two, judge)
     pairs = zip(_names(one, judge), _assigned_values(one, judge), strict=True)
     return all_of((judge(value, values[name]) for name, value in pairs), "tuple")
+
+
+def _under_other_names(one: Sequence, two: Sequence, judge: Judge) -> Decision:
+    """The same values prove nothing where other names have them."""
+    first, second = (spread(_values_of(node, judge)).items for node in (one, two))
+    found = _members(first, second, "list", judge)
+    return undecided("list", "values of other names") if found.finding == "equal" else found
+
+
+def _have_other_names(one: Sequence, two: Sequence, judge: Judge) -> bool:
+    """Whether both name values, and not the same. `x_1` and `x_2` are names for values of x."""
+    first, second = (_all_names(node, judge) for node in (one, two))
+    if not first or not second or first == second:
+        return False
+    return first != _without_feet(second) and _without_feet(first) != second
+
+
+def _all_names(node: Sequence, judge: Judge) -> frozenset[Node]:
+    relations = [item for item in node.items if isinstance(item, Relation)]
+    return frozenset(item.sides[0] for item in relations if assigned(item, judge) is not None)
+
+
+def _without_feet(names: frozenset[Node]) -> frozenset[Node]:
+    return frozenset(
+        Symbol(name.name.partition("_")[0]) if isinstance(name, Symbol) else name for name in names
+    )
 
 
 def _assigned_values(sequence: Sequence, judge: Judge) -> tuple[Node, ...]:

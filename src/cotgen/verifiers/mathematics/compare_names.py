@@ -62,14 +62,12 @@ def _inner(node: Node) -> Node | None:
 
 
 def _may_lack_mark(marked: Node, inner: Node) -> bool:
-    """An arrow or the bar of a line is often left out; that of a conjugate or a mean is not."""
+    """What stands over two points is often left out; over one letter it makes another name."""
     name = marked.name if isinstance(marked, Function) else ""
-    if not _letters(inner):
-        return False
-    return name in _DROPPED or (name == "mark bar" and len(_letters(inner)) > 1)
+    return name == "mark angle" or (name in _DROPPED and len(_letters(inner)) > 1)
 
 
-_DROPPED = frozenset(("mark vec", "mark angle", "mark triangle", "mark line", "mark arc"))
+_DROPPED = frozenset(("mark vec", "mark bar", "mark triangle", "mark line", "mark arc"))
 
 
 def _same_letters(marked: Node, inner: Node, other: Node) -> bool:
@@ -144,8 +142,10 @@ def residues(one: Node, two: Node, judge: Judge) -> Decision | None:
         return undecided("residue", "a remainder beside something else")
     same = judge(residue[0], other)
     remainder = judge(unfold(Function("mod", residue)), other)
-    if "equal" in (same.finding, remainder.finding):
+    if remainder.finding == "equal":
         return equal("residue")
+    if same.finding == "equal":
+        return undecided("residue", "the class of a number beside that number")
     congruent = _congruent(residue[0], other, residue[1], judge)
     return congruent if congruent.finding == "different" else undecided("residue", "congruent")
 

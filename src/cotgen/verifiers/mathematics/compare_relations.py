@@ -120,7 +120,9 @@ def _name_of(relation: Relation) -> Node:
 def _is_graph(relation: Relation, value: Node) -> bool:
     """`y = x^2` and `f(x) = x^2` are the same function."""
     name = _name_of(relation)
-    return bool(symbols(value)) and (name == Symbol("y") or isinstance(name, Function))
+    if not isinstance(name, Function):
+        return name == Symbol("y") and bool(symbols(value))
+    return bool(symbols(value)) and symbols(name) <= symbols(value)
 
 
 def assigned(relation: Relation, judge: Judge) -> Node | None:

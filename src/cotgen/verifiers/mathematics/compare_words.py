@@ -57,7 +57,7 @@ def clocks(one: Node, two: Node, judge: Judge) -> Decision | None:
 def _half(clock: Clock) -> str:
     if clock.half:
         return clock.half
-    return "p" if clock.hour > 12 else "a" if clock.hour in (0, 24) else ""
+    return "a" if clock.hour in (0, 24) else "p" if clock.hour > 12 else ""
 
 
 def _not_a_ratio(one: Clock, two: Clock) -> Decision:

@@ -26,7 +26,8 @@ _LAST_TOLD = re.compile(
     r"(?:(?:\bis|\bare|\bequals):?|\bthere (?:is|are)(?: exactly| a total of)?) \Z", re.IGNORECASE
 )
 _OPEN_ENDED = re.compile(
-    r"\b(?:if|suppose|assume|let|where|for|given|not|whether|when|with|need|check|find(?! that))\b"
+    r"\b(?:if|suppose|assume|let|where|for|given|not|whether|when|with|need|check|find(?! that)"
+    r"|false|untrue|wrong|incorrect|doubt|nobody|never|longer)\b|n't\b"
     r"|\?",
     re.IGNORECASE,
 )

@@ -201,8 +201,15 @@ _DENIED = re.compile(
     r"[^\n.]{0,20}?\b(?:is|was|seems|would be) (?:not (?:correct|right)|incorrect|wrong)\b"
 )
 _NOT_THIS = re.compile(
-    r"\banswer (?:is|are|was) (?:certainly |definitely )?(?:not|never) ([^\n]{1,60})", re.IGNORECASE
+    r"(?:\bno longer"
+    r"|\b(?:answer|it|this|that)(?: is| are| was|'s) (?:certainly |definitely )?(?:not|never)"
+    r"|\b(?:(?<=not )(?:true|correct|right|the case)|false|untrue|wrong|incorrect)"
+    r" that (?:the |our )?(?:final |correct )?answer is)"
+    r"(?= ([^\n]{1,60}))",
+    re.IGNORECASE,
 )
+_SIGN = re.compile(r"\\[()\[\]]|[$*]")
+_GOES_ON = re.compile(r"[A-Za-z0-9]|[.,/^][0-9]")
 _LOOKED_AT = 5_000
 _SHORTEST_RETRACTION = 7
 
@@ -215,8 +222,8 @@ def _is_taken_back(text: str, found: Extraction, end: int) -> bool:
     end = min(end, start + _LOOKED_AT)
     if _RETRACTION.search(text, start, end) or _DENIED.match(text, start, end):
         return True
-    bare_answer = _DELIMITER.sub("", found.text[:60])
+    answer = _SIGN.sub("", found.text[:60]).strip()
+    denials = (_SIGN.sub("", denied[1]) for denied in _NOT_THIS.finditer(text, start, end))
     return any(
-        _DELIMITER.sub("", denied[1]).rstrip(".").startswith(bare_answer)
-        for denied in _NOT_THIS.finditer(text, start, end)
+        denied.startswith(answer) and not _GOES_ON.match(denied, len(answer)) for denied in denials
     )

@@ -64,5 +64,22 @@ def is_placeholder(text: str) -> bool:
     return _NO_CONTENT.sub("", text).lower() in _EMPTY
 
 
+_UNTRUE = re.compile(
+    r"(?:(?:\bnot|\bnever|n't) (?:true|correct|right|the case|certain|sure|clear|likely|possible)"
+    r"|\b(?:false|untrue|wrong|incorrect|impossible|unlikely|nobody says|no one says|doubt|deny))"
+    r"(?: to (?:say|claim|think|assume))? that\b[^.,;:!?\n]{0,30}\Z"
+    r"|(?:\bnot|\bnever|n't) (?:think|believe|say|mean|claim)(?: that)? (?:the|our|my|it|its)\b"
+    r"[^.,;:!?\n]{0,30}\Z",
+    re.IGNORECASE,
+)
+UNTRUE_BEFORE = 80
+"""So many characters before an answer tell whether it is denied."""
+
+
+def is_denied(before: str) -> bool:
+    """Whether `It is not true that the` or `I don't think the` stands before an answer."""
+    return _UNTRUE.search(before) is not None
+
+
 MATHEMATICAL = re.compile(r"[-+−±0-9.($\[\\{|√∞∅]|(?![aAI] +[A-Za-z]{2})[A-Za-zπ](?![A-Za-z'’])")
 """How an answer starts that is not in words; "a circle" starts with an article."""

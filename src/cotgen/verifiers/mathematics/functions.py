@@ -140,7 +140,7 @@ def ln(at: Calculator, arg: Form) -> Form:
 
 
 def ln_of_product(at: Calculator, arg: Form) -> Form:
-    """ln(xy) is ln x + ln y wherever the latter has a value."""
+    """ln(xy) is ln x + ln y wherever the latter has a value, and ln(x²) is 2 ln|x|."""
     if len(arg.over) != 1 or len(arg.under) != 1 or ONE not in arg.under:
         return opaque("ln", arg)
     [(monomial, factor)] = arg.over.items()
@@ -148,14 +148,23 @@ def ln_of_product(at: Calculator, arg: Form) -> Form:
         return opaque("ln", arg)
     parts = [ln(at, constant(factor))] if factor != 1 else []
     for key, power in monomial:
-        parts.append(at.scale(ln_of_generator(at, key), power))
+        part = _ln_of_size(key) if _is_even(key, power) else ln_of_generator(at, key)
+        parts.append(at.scale(part, power))
     return at.total(parts)
 
 
 def _has_ln(key: str, power: Fraction) -> bool:
+    known = key[0] in "px" or key in _POSITIVE
+    return known or (key[0] == "v" and not (key[2:] in _COMPLEX and power != 1))
+
+
+def _is_even(key: str, power: Fraction) -> bool:
     """ln(x²) has a value where 2 ln x has none."""
-    even = power.denominator == 1 and power.numerator % 2 == 0
-    return key[0] in "px" or key in _POSITIVE or (key[0] == "v" and not even)
+    return key[0] == "v" and power.denominator == 1 and power.numerator % 2 == 0
+
+
+def _ln_of_size(key: str) -> Form:
+    return opaque("ln", opaque("abs", generator(key)))
 
 
 def ln_of_generator(at: Calculator, key: str) -> Form:

@@ -44,7 +44,15 @@ def together(items: list[Node], joined: Joined) -> Node:
     )
     if conditions and joined and len(set(map(symbols, items))) == 1:
         return Union(tuple(items)) if joined == "or" else Intersection(tuple(items))
+    if joined == "or" and _says_of_several(items):
+        return Union(tuple(items))
     return Sequence("", "", tuple(items))
+
+
+def _says_of_several(items: list[Node]) -> bool:
+    """Whether there are equations for several names, of which only one has to hold."""
+    names = {item.sides[0] for item in items if isinstance(item, Relation)}
+    return len(names) > 1 and all(isinstance(item, Relation) for item in items)
 
 
 def grouped(items: list[Node], ends: list[int]) -> list[Node]:

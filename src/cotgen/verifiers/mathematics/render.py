@@ -34,7 +34,6 @@ from cotgen.verifiers.mathematics.nodes import (
     Verbatim,
     Where,
     Without,
-    children,
 )
 
 LONGEST = 200
@@ -146,24 +145,14 @@ def _set(node: Node) -> str:
             return _joined(parts, "∪")
         case Intersection(parts):
             return _joined(parts, "∩")
-        case Where(name, conditions):
-            return f"{{{_text(name)}|{_joined(conditions, ',')}}}"
-        case Verbatim(tokens):
-            return "".join(tokens[:_MOST_ITEMS])
-        case Intersection(parts):
-            return _joined(parts, "∩")
         case Without(whole, part):
             return f"{_text(whole)}∖{_text(part)}"
         case Where(name, conditions):
             return f"{{{_text(name)}|{_joined(conditions, ',')}}}"
-        case Numbers(name):
-            return name
-        case Reals():
-            return "ℝ"
-        case Numbers(name):
-            return _DOUBLED.get(name[:1], name[:1]) + name[1:]
+        case Numbers(letters):
+            return _DOUBLED.get(letters[:1], letters[:1]) + letters[1:]
         case _:
-            return f"{type(node).__name__.lower()}({_joined(children(node), ',')})"
+            return "ℝ" if node == Reals() else type(node).__name__.lower()
 
 
 _DOUBLED = {"N": "ℕ", "Z": "ℤ", "Q": "ℚ", "C": "ℂ"}

@@ -16,7 +16,8 @@ _DECIMAL = re.compile(r"-?[0-9]{0,30}\.[0-9]{1,30}\Z")
 
 def rounds_to(gold: Answer, given: Answer) -> Decision | None:
     """Equal if the gold is a decimal that the answer rounds to, for who says that golds are."""
-    if _DECIMAL.match(gold.key) is None or len(given.readings) != 1:
+    readable = len(gold.readings) == 1 == len(given.readings)
+    if not readable or _DECIMAL.match(gold.key) is None:
         return None
     try:
         return equal("rounded") if _meets(gold, given) else None

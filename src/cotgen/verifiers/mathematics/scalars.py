@@ -72,6 +72,8 @@ def _compare(one: Node, two: Node) -> Decision:
         return _differ(one, two, "numeric")
     if not symbols(one) | symbols(two) and exact.same(one, two):
         return equal("algebra")
+    if (_has_root(one) or _has_root(two)) and numeric.differ_below_zero(one, two):
+        return undecided("numeric", "equal for positive values at most")
     if not too_big and symbolic.equal(one, two):
         return equal("symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")

@@ -10,6 +10,7 @@ _FORMS = (
     ("}", re.compile(r"(?<![A-Za-z^_}])\{([-+:=<>*/])\}"), r"\1"),
     ("}}", re.compile(r"\^\{(-?[0-9])\}(?=\})"), r"^\1"),
     ("10", re.compile(r"(?<=[0-9])( ?)[xX] ?10 ?(?:\^|\*\*)"), r"\\times 10^"),
+    ("E", re.compile(r"(?<![0-9.,])([0-9]{1,3}),([0-9]{3})(?=E[-+]?[0-9])"), r"\1\2"),
     # A genitive within words; a prime on a name is mathematics.
     ("'", re.compile(r"(?<![A-Za-z\\])([A-Za-z]{4,})'(?:s(?![A-Za-z])|(?= [A-Za-z]))"), r"\1"),
     ("inus ", re.compile(r"\A[Mm]inus (?=[0-9.\\$])"), "-"),

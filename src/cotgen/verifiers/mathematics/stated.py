@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-from cotgen.verifiers.mathematics.extraction import MATHEMATICAL, Extraction, stripped
+from cotgen.verifiers.mathematics.extraction import (
+    MATHEMATICAL,
+    Extraction,
+    is_denied,
+    stripped,
+)
 
 _WORDS = ("answer", "Answer", "ANSWER", "option", "choice")
 _MOST_PHRASES, _STATEMENT = 20, 5_000
@@ -76,7 +81,7 @@ _LINE_END = re.compile(r"s?[*_]{0,3}[ \t]{0,9}\n")
 
 def _opening(text: str, before: str, after: int, end: int) -> int | None:
     """Where the stated answer begins if the word before `after` opens a statement."""
-    if _SUPPOSED.search(before):
+    if _SUPPOSED.search(before) or is_denied(before):
         return None
     choosing = text[after - 1] in "ne"
     line_start = not choosing and _LINE_START.search(before)
@@ -91,10 +96,18 @@ def _opening(text: str, before: str, after: int, end: int) -> int | None:
 
 
 _LEADING = re.compile(
-    r"(?:(?:simply|just|exactly|indeed|therefore|thus|clearly|then|hence|equal to|given by)[, ] ?"
+    r"(?:(?:simply|just|exactly|indeed|therefore|thus|clearly|then|hence|equal to|given by|for sure"
+    r"|certainly|definitely|of course)[, ] ?"
     r"|(?:option|choice) (?=\**\(?[A-Za-z]\b))",
     re.IGNORECASE,
 )
+_RATHER = re.compile(
+    r"(?:not|no longer|never)\b(?! (?:only|just|merely|simply|necessarily|known|clear)\b)"
+    r"(?:[^.\n]|\.(?=[0-9])){1,60}? but (?:rather |instead |actually )?"
+    r"(?=\**(?:[-−0-9.$(\[\\√]|[A-J]\b))",
+    re.IGNORECASE,
+)
+""""The answer is not 18 but 20" says 20."""
 _NEGATION = re.compile(
     r"(?:[a-z]{1,12}ly )?(?:not|never|no longer|incorrect|wrong|unknown|unclear|neither)\b",
     re.IGNORECASE,
@@ -113,7 +126,7 @@ _DENIED = re.compile(
 def _stated(text: str, start: int, end: int) -> Extraction | None:
     while start < end and text[start] in " \t\r\n*_>":
         start += 1
-    if found := _LEADING.match(text, start, end):
+    if found := _RATHER.match(text, start, end) or _LEADING.match(text, start, end):
         start = found.end()
     if bullets := _bullets(text, start, end):
         return bullets
@@ -180,8 +193,9 @@ _MONEY = re.compile(r"\$[0-9][0-9,]*(?:\.[0-9]+)?(?=[.,!?]?(?:\s+[A-Za-z]{2}|\s*
 _SENTENCE_END = re.compile(
     r"\n|[.!?](?=[\s\"”]|$|\*\*|</)|</?[a-z_]{1,20}>"
     r"|,? (?:because|since|so that|so we|as required|which|where)\b"
-    r"|,? \((?:because|since)\b"
-    r"|, (?:so|as|and we|not|rather than|but|i\.e)\b| and not\b| rather than\b| not (?=[0-9$\\-])"
+    r"|,? \((?:because|since)\b|, it (?:can|could|does|can't|couldn't|doesn't|makes)\b"
+    r"|, (?:so|as|and we|not|no longer|rather than|but|i\.e)\b| and not\b| rather than\b"
+    r"| not (?=[0-9$\\-])"
 )
 _ABBREVIATION = re.compile(
     r"\b(?:[ap]\.m|[ap]\. m|ft|in|cm|sq|hrs|min|vs|St|Mr|Mrs|Dr)$", re.IGNORECASE

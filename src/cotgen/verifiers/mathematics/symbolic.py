@@ -30,6 +30,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Unreadable,
     children,
     size,
+    symbols,
 )
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def _packed(node: Node) -> list[Any]:
             return ["power", _packed(base), _packed(exponent)]
         case Root(radicand, index):
             return ["root", _packed(radicand), index]
+        case Function("derivative", (body, name, _)) if not symbols(name) <= symbols(body):
+            raise Unreadable("the derivative of what may be an unknown function")
         case Function(name, args):
             return ["function", name, *map(_packed, args)]
         case _:

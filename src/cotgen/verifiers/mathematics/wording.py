@@ -142,7 +142,7 @@ _LABELS = (re.compile(r"[A-Z]"), re.compile(r"[IVX]{1,5}"), re.compile(r"[xyz]")
 
 
 def _are_labels(one: str, two: str) -> bool:
-    """`Room 15` and `Room 1.5`, `Plan A` and `Plan B`, `quadrant II` and `III`, the x and y axes."""
+    """`Room 15` and `Room 1.5`, `Plan A` and `Plan B`, `quadrant II` and `III`, x- and y-axis."""
     if _FIGURES.fullmatch(one) and _FIGURES.fullmatch(two):
         return Fraction(one) != Fraction(two)
     return any(label.fullmatch(one) and label.fullmatch(two) for label in _LABELS)
