@@ -47,6 +47,7 @@ from cotgen.verifiers.mathematics.nodes import (
 MAX_WORK = 40_000
 MAX_REMEMBERED = 40
 """Nodes of an expression whose form is kept: members of lists are compared again and again."""
+MAX_WHOLE_PART, MAX_INDEX = 4, 12
 _I_PI: Monomial = (("c:i", Fraction(1)), ("c:pi", Fraction(1)))
 
 
@@ -201,7 +202,7 @@ class Calculator:
         if not base.over and exponent > 0:
             return base
         if len(base.over) != 1 or base.under != {ONE: Fraction(1)}:
-            return opaque("pow", base, constant(exponent))
+            return self.opaque_power(base, exponent)
         [(monomial, factor)] = base.over.items()
         others = [(key, power) for key, power in monomial if key[0] not in "pq"]
         if factor < 0 or not all(takes_root(*each, exponent.denominator) for each in others):
@@ -213,6 +214,15 @@ class Calculator:
             for key, power in primes(part)
         ]
         return self.product(Form(each, {ONE: Fraction(1)}) for each in (*roots, *numbers))
+
+    def opaque_power(self, base: Form, exponent: Fraction) -> Form:
+        """`(x + 1)^{5/3}` as x + 1 times the square of one generator, its third root."""
+        whole = exponent.numerator // exponent.denominator
+        if not 0 <= whole <= MAX_WHOLE_PART or exponent.denominator > MAX_INDEX:
+            return opaque("pow", base, constant(exponent))
+        root = opaque("pow", base, constant(Fraction(1, exponent.denominator)))
+        rest = exponent.numerator % exponent.denominator
+        return self.multiply(self.whole_power(base, whole), self.whole_power(root, rest))
 
     def symbolic_power(self, base: Form, monomial: Monomial, factor: Fraction) -> Form:
         """`base ** (factor * monomial)`: numbers by their primes, so that 4^n is 2^(2n)."""

@@ -140,7 +140,7 @@ def mixed(whole: Node, part: Node) -> Node:
     """`3\\frac{1}{2}`; a fraction that is not below 1 makes it no mixed number."""
     match whole, part:
         case Number(value), Quotient(Number(over), Number(under)) if (
-            value.denominator == 1 and 0 < over < under and over.denominator == 1
+            value.denominator == 1 and 0 <= over < under and over.denominator == 1
         ):
             return Number(value + over / under)
         case _, Quotient(Number(), Number()):

@@ -23,7 +23,7 @@ from cotgen.verifiers.mathematics.compare_names import (
     verbatim,
 )
 from cotgen.verifiers.mathematics.compare_quantities import degrees, percents, ratios
-from cotgen.verifiers.mathematics.compare_relations import memberships, relations
+from cotgen.verifiers.mathematics.compare_relations import memberships, relations, unions
 from cotgen.verifiers.mathematics.compare_signs import plus_minus
 from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, texts
 from cotgen.verifiers.mathematics.dates import dates
@@ -166,6 +166,7 @@ _RULES: tuple[Rule, ...] = (
     combinations,
     memberships,
     plus_minus,
+    unions,
     relations,
     matrices,
     sequences,

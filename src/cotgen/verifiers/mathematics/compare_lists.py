@@ -282,7 +282,8 @@ def _members(one: tuple[Node, ...], two: tuple[Node, ...], method: str, judge: J
     left, right = _unpaired(one, two)
     if len(left) * len(right) > MAX_PAIRS:
         return undecided(method, "too many members to compare")
-    if method == "set" and _repeated_only(left, two) and _repeated_only(right, one):
+    solutions = method == "set" or all(map(_is_solution, (*one, *two)))
+    if solutions and _repeated_only(left, two) and _repeated_only(right, one):
         return equal(method)
     open_question = False
     for item in tuple(left):
@@ -304,6 +305,11 @@ def _exact(node: Node) -> Node:
             return Number(over / under)
         case _:
             return node
+
+
+def _is_solution(node: Node) -> bool:
+    """Points and solutions of systems are listed once, unlike the roots of a polynomial."""
+    return isinstance(node, Sequence) and node.open == "(" and len(node.items) > 2
 
 
 def _repeated_only(rest: list[Node], others: tuple[Node, ...]) -> bool:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from cotgen.verifiers.mathematics.decision import Decision, all_of, any_of, different, undecided
+from cotgen.verifiers.mathematics.decision import (
+    Decision,
+    all_of,
+    any_of,
+    different,
+    equal,
+    undecided,
+)
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
+    Constant,
     Function,
     Node,
     Number,
@@ -55,8 +63,15 @@ def degrees(one: Node, two: Node, _: Judge) -> Decision | None:
     if all(degrees) or decision.finding != "different":
         return decision
     if compare_scalars(one, two).finding == "equal":
+        if _has_pi(one) or _has_pi(two):
+            return equal("unit")
         return undecided("unit", "degrees beside a number that may be in radians")
     return decision
+
+
+def _has_pi(node: Node) -> bool:
+    """Whether an angle is written with π: then it is in radians, and 60° is π/3."""
+    return node == Constant("pi") or any(map(_has_pi, children(node)))
 
 
 def _within_sums(one: Node, two: Node) -> Decision | None:

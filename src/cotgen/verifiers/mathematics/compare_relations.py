@@ -40,6 +40,27 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
     return equal("set") if same else different("set", "another set")
 
 
+def unions(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """`A \\cup B` is `B \\cup A`; of sets that are only named nothing more is known."""
+    match one, two:
+        case (Union(first), Union(second)) | (Intersection(first), Intersection(second)):
+            pass
+        case _:
+            return None
+    if len(first) != len(second) or len(first) > MAX_PARTS:
+        return None
+    rest = list(second)
+    for part in first:
+        found = next((other for other in rest if judge(part, other).finding == "equal"), None)
+        if found is None:
+            return None
+        rest.remove(found)
+    return equal("set")
+
+
+MAX_PARTS = 8
+
+
 def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
     if isinstance(one, Relation) and isinstance(two, Relation):
         return _two_relations(one, two, judge)

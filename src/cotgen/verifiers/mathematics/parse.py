@@ -5,6 +5,7 @@ A spelling with two readings (`1/2x`) is read both ways; whoever compares must n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from cotgen.verifiers.mathematics import effort
@@ -80,10 +81,14 @@ from cotgen.verifiers.mathematics.signs import plain
 from cotgen.verifiers.mathematics.tokens import Grouping, Token, tokenize
 from cotgen.verifiers.mathematics.unfold import unfold
 
+_PLAIN_LOG = re.compile(r"(?<![A-Za-z\\])log(2|10)(?=\()")
+"""`log2(8)`, as programs write it."""
+
 
 def parse(text: str, *, commas_group: Grouping = "outside") -> tuple[Node, ...]:
     """All readings of a text: one, or two where a slash is followed by a product."""
-    tokens = tokenize(plain(text), commas_group=commas_group)
+    text = _PLAIN_LOG.sub(r"\\log_{\1}", plain(text)) if "log" in text else plain(text)
+    tokens = tokenize(text, commas_group=commas_group)
     try:
         with effort.limited():
             return tuple(map(_worked_out, _readings(tokens)))
@@ -140,6 +145,8 @@ class _Parser(Cursor):
     def whole(self) -> Node:
         """The whole answer: one node, or a list without brackets."""
         items, joined = self.joined_items()
+        if self.key() == "}" and self.tokens[self.at + 1].kind == "end":
+            self.step()  # One brace too many at the very end says nothing.
         qualified = self.begins_qualifier() and self.is_plain_qualifier()
         if self.token.kind != "end" and not qualified:
             raise Unreadable(f"cannot read {self.token.text!r}"[:80])

@@ -89,6 +89,8 @@ _WORDS = {
     "adjugate": "adjugate",
 } | {name: name for name in UNARY}
 """Functions whose name is written as a word."""
+_NO_OTHER_WORDS = {"cis"} | {word for word in _WORDS if word.endswith("h") and len(word) > 4}
+"""Those that need no bracket to be known as functions."""
 
 
 def begins_factor(token: Token) -> bool:
@@ -106,7 +108,7 @@ def names_function(parser: Cursor) -> bool:
     token, after = parser.token, parser.ahead(1)
     if token.kind not in ("word", "text") or token.text.lower() not in _WORDS:
         return False
-    return after in ("(", "{", "\\{") or token.text == "cis"
+    return after in ("(", "{", "\\{") or token.text.lower() in _NO_OTHER_WORDS
 
 
 def word_function(parser: Cursor) -> Node:
@@ -126,6 +128,12 @@ def command(parser: Cursor, name: str) -> Node:
 
 
 def _fraction(parser: Cursor) -> Node:
+    digits = parser.token.text if parser.token.kind == "number" else ""
+    if len(digits) > 2 and digits.isdigit() and parser.tokens[parser.at + 1].kind == "end":
+        # TeX takes one digit for each of the two, and the others follow as a factor.
+        parser.step()
+        first, second, rest = (Number(value(part)) for part in (*digits[:2], digits[2:]))
+        return Product((quotient(first, second), rest))
     over = _argument(parser, first_digit=True)
     under = _argument(parser, first_digit=False)
     return derivative(parser, over, under) or quotient(over, under)
@@ -171,10 +179,12 @@ def _of_list(name: str) -> Callable[[Cursor], Node]:
     """A function of several arguments, such as the greatest common divisor."""
 
     def read(parser: Cursor) -> Node:
+        power = scalar(parser.group()) if parser.take("^") else ONE
         brackets = parser.key() in ("(", "[", "\\{")
         inner = parser.bracketed() if brackets else parser.group()
         args = inner.items if isinstance(inner, Sequence) else (inner,)
-        return Function(name, tuple(map(scalar, args)))
+        called = Function(name, tuple(map(scalar, args)))
+        return called if power == ONE else Power(called, power)
 
     return read
 

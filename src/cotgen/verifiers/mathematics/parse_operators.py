@@ -94,23 +94,23 @@ def integral(parser: Cursor) -> Node:
 
 
 def _split_differentials(parser: Cursor) -> None:
-    """`5 dx` may hold a word, which is two names here."""
+    """`5 dx` may hold a word, which is two names here; so is what limits are followed by."""
     tokens: list[Token] = []
-    for token in parser.tokens[parser.at :]:
-        if token.kind == "word" and len(token.text) == 2 and token.text[0] == "d":
-            tokens += (Token("name", "d", token.spaced), Token("name", token.text[1]))
+    for place, token in enumerate(parser.tokens[parser.at :]):
+        is_names = token.kind == "word" and len(token.text) == 2
+        if is_names and (place == 0 or token.text[0] == "d"):
+            tokens += (Token("name", token.text[0], token.spaced), Token("name", token.text[1]))
         else:
             tokens.append(token)
     parser.tokens = [*parser.tokens[: parser.at], *tokens]
 
 
 def _differential(parser: Cursor) -> int:
-    """Where `d x` stands outside all braces; -1 if nowhere."""
-    depth = 0
+    """Where the `d x` stands that ends this integral, outside all braces; -1 if nowhere."""
+    depth = within = 0
     for index in range(parser.at, len(parser.tokens) - 1):
         token, after = parser.tokens[index : index + 2]
-        if token.kind == "command" and token.text == "int":
-            raise Unreadable("an integral within an integral")
+        within += token.kind == "command" and token.text == "int"
         if token.kind in ("sign", "command"):
             key = key_of(token)
             depth += (key in ("{", "(", "[")) - (key in ("}", ")", "]"))
@@ -118,7 +118,11 @@ def _differential(parser: Cursor) -> int:
             break
         is_d = token.text == "d" and token.kind in ("name", "text", "word")
         if depth == 0 and is_d and after.kind in ("name", "command"):
-            return index
+            if not within:
+                return index
+            within -= 1
+    if within:
+        raise Unreadable("an integral within an integral")
     return -1
 
 

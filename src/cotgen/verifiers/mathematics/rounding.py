@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics.build import negative
@@ -28,11 +29,11 @@ def rounds_to(gold: Answer, given: Answer) -> Decision | None:
 def by_rounding(gold: Answer, given: Answer, found: Decision) -> Decision:
     """What a difference is worth where a value is rounded by its own words or digits.
 
-    Only a rounded gold is met by what rounds to it: the answer ⅓ meets the gold 0.3333333333333333,
-    the answer 0.3333333333333333 is not ⅓. What is near an approximate value is left open.
+    Only a rounded gold is met by what rounds to it: the answer ⅓ meets the gold 0.3333333333333333.
+    What is near an approximate value is left open.
     """
     if not (gold.approximate or given.approximate):
-        return (rounds_to(gold, given) or found) if _is_float(gold.key) else found
+        return _by_figures(gold, given) or found
     near = undecided(found.method, "one of them is only approximate")
     if not _are_values(gold, given):
         return near
@@ -45,13 +46,61 @@ def by_rounding(gold: Answer, given: Answer, found: Decision) -> Decision:
         return near
 
 
-_FLOAT = re.compile(r"-?0?\.?0*([0-9]{0,17}\.?[0-9]{1,17})")
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """A decimal as it is written: the digits that count, and the worth of the last place."""
+
+    digits: str
+    unit: Fraction
 
 
-def _is_float(key: str) -> bool:
-    """Whether it has the 15 to 17 digits that programs print: nobody rounds so by hand."""
-    found = _FLOAT.fullmatch(key) if "." in key[:20] else None
-    return found is not None and 15 <= len(found[1].replace(".", "")) <= 17
+_WRITTEN = re.compile(
+    r"-?([0-9]{0,30})\.([0-9]{1,30})"
+    r"(?:[eE]([-+]?[0-9]{1,3})|(?:\\times|\\cdot|\*) ?10 ?\^ ?\{?([-+]?[0-9]{1,3})\}?)?"
+)
+
+
+def _written(answer: Answer) -> _Figures | None:
+    """The figures of an answer that is nothing but a decimal, perhaps with a power of ten."""
+    found = _WRITTEN.fullmatch(answer.key)
+    if found is None:
+        return None
+    whole, places, *exponents = found.groups()
+    exponent = int(next(filter(None, exponents), "0"))
+    digits = (whole + places).strip("0")
+    return _Figures(digits, Fraction(10) ** (exponent - len(places)))
+
+
+SURELY_ROUNDED, HARDLY_EXACT, PRINTED = 7, 2, 12
+"""Digits that nobody would write of a value that was not rounded, those of a gold that may be, and
+those that only programs print."""
+
+
+def _by_figures(gold: Answer, given: Answer) -> Decision | None:
+    """A decimal beside an exact value that rounds to it.
+
+    A long gold was rounded and is met; a short one may be exact. An attempt that prints a decimal
+    of many digits may mean the exact gold; one of few digits has lost it.
+    """
+    expected, answer = _written(gold), _written(given)
+    single = len(gold.readings) == len(given.readings) == 1
+    if (expected is None) == (answer is None) or not single or not _are_values(gold, given):
+        return None
+    try:
+        if answer is not None:
+            # A program may have cut off what it did not print.
+            slack = answer.unit / (1 if len(answer.digits) >= PRINTED else 2)
+            printed = len(answer.digits) >= SURELY_ROUNDED and _within(gold, given, slack)
+            return undecided("rounded", "a decimal near the exact value") if printed else None
+        assert expected is not None
+        if len(expected.digits) < HARDLY_EXACT or not _within(gold, given, expected.unit / 2):
+            return None
+    except Unreadable:
+        return None
+    sure = len(expected.digits) >= SURELY_ROUNDED and "0000" not in expected.digits
+    if sure and "." not in given.key:
+        return equal("rounded")
+    return undecided("rounded", "the gold may be a rounded value")
 
 
 def _meets(gold: Answer, given: Answer) -> bool:

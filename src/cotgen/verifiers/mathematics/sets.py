@@ -26,6 +26,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Unreadable,
     Where,
     Without,
+    children,
     symbols,
 )
 from cotgen.verifiers.mathematics.scalars import order
@@ -83,6 +84,8 @@ def _parts(node: Node) -> list[Interval]:
         case Reals():
             return [Interval(_MINUS_INFINITY, _INFINITY, True, True)]
         case Union(parts):
+            if len({symbols(part) for part in parts if isinstance(part, Relation)}) > 1:
+                raise Unreadable("inequalities of several unknowns")
             return [interval for part in parts for interval in _parts(part)]
         case Intersection(parts):
             return _common(parts)
@@ -184,11 +187,19 @@ def _from_pair(left: Node, right: Node, sign: str) -> list[Interval]:
         left, right, sign = right, left, flipped(sign)
     if isinstance(left, Function) and left.name == "abs" and not symbols(right):
         return _from_absolute(left.args[0], right, sign)
-    if not isinstance(left, Symbol) or symbols(right):
+    if not _is_unknown(left) or symbols(right):
         left, right, sign = _solved(left, right, sign)
     if sign == "!=":
         return _without(_parts(Reals()), Sequence("{", "}", _both(right)))
     return [_half(sign, right)]
+
+
+def _is_unknown(node: Node) -> bool:
+    """`x`, and `f(x)` in `0 < f(x) < 1`."""
+    called = isinstance(node, Function) and node.name.startswith("?")
+    return isinstance(node, Symbol) or (
+        called and all(isinstance(n, Symbol) for n in children(node))
+    )
 
 
 def _both(node: Node) -> tuple[Node, ...]:

@@ -105,6 +105,8 @@ def _simpler(gap: Expression) -> Iterator[Callable[[], Expression]]:
     import sympy
 
     yield lambda: sympy.expand(gap)
+    if gap.free_symbols and gap.has(sympy.Abs):
+        yield lambda: sympy.factor(gap, deep=True)
     yield lambda: sympy.simplify(gap)
     yield lambda: sympy.simplify(sympy.expand(gap, func=True, trig=True, complex=False))
     if not gap.free_symbols:

@@ -137,9 +137,15 @@ def _packed(node: Node) -> list[Any]:
             return ["power", _packed(base), _packed(exponent)]
         case Root(radicand, index):
             return ["root", _packed(radicand), index]
-        case Function("derivative", (body, name, _)) if not symbols(name) <= symbols(body):
-            raise Unreadable("the derivative of what may be an unknown function")
-        case Function(name, args):
+        case Function(name, args) if not _is_of_unknown(node):
             return ["function", name, *map(_packed, args)]
         case _:
             raise Unreadable("no expression")
+
+
+def _is_of_unknown(node: Function) -> bool:
+    """Whether it is the derivative of a name that may be an unknown function, as in `dy/dx`."""
+    if node.name != "derivative":
+        return False
+    body, name, _ = node.args
+    return not symbols(name) <= symbols(body)

@@ -49,7 +49,7 @@ _WORD_COMMANDS = {
 } | {name: name for name in FUNCTIONS}
 _UNIT_WORDS = vocabulary(
     "cm mm km ft in mi yd kg mg lb lbs oz hr hrs min sec mph kph ml sq deg usd cup day gal tsp "
-    "pie egg pen car boy man men dog cat bag box hen cow pig bus kid toy way bar ton"
+    "pie egg pen car boy man max men dog cat bag box hen cow pig bus kid toy way bar ton"
 )
 _SMALL_WORDS = vocabulary("a an and or is no yes not the of to for per if by at on so all any")
 

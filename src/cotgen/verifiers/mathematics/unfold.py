@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from math import prod
+from math import gcd, lcm, prod
 
 from cotgen.verifiers.mathematics import algebra, effort, numeric
 from cotgen.verifiers.mathematics.functions import MAX_FACTORIAL
@@ -190,6 +190,21 @@ def _extreme(sign: int) -> Callable[..., Node | None]:
     return found
 
 
+def _of_whole_numbers(function: Callable[..., int]) -> Callable[..., Node | None]:
+    """The greatest common divisor of plain numbers, or their least common multiple."""
+
+    def found(*values: Node) -> Node | None:
+        whole = [
+            node.value.numerator
+            for node in values
+            if isinstance(node, Number) and node.value.denominator == 1
+        ]
+        effort.spend(len(values))
+        return Number(Fraction(function(*whole))) if len(whole) == len(values) else None
+
+    return found
+
+
 def _rounded(name: str) -> Callable[[Node], Node | None]:
     def found(arg: Node) -> Node | None:
         if isinstance(arg, Number) or symbols(arg):
@@ -203,9 +218,15 @@ def _rounded(name: str) -> Callable[[Node], Node | None]:
 
 def _mod(value: Node, by: Node) -> Node | None:
     left, right = algebra.normal(value).value, algebra.normal(by).value
-    if left is None or right is None or right <= 0:
+    if left is not None and right:
+        # A negative modulus has two conventions, which agree on what it divides.
+        return Number(left % right) if right > 0 or left % right == 0 else None
+    if right == 0 or symbols(value) | symbols(by) or numeric.sign(by) != 1:
         return None
-    return Number(left % right)
+    times = numeric.floor(Quotient(value, by))
+    if times is None:
+        return None
+    return Sum((value, Product((Number(Fraction(-times)), by))))
 
 
 def _double_factorial(value: Node) -> Node | None:
@@ -251,8 +272,25 @@ def _has_i(node: Node) -> bool:
 
 
 def _bar(node: Node) -> Node | None:
-    """A bar over a complex number; over letters it names a mean or a line."""
-    return _conj(node) if _has_i(node) else None
+    """A bar over a complex number; over letters it names a mean or a line.
+
+    Both the conjugate and the mean of a sum are sums; a bar over capitals may deny an event.
+    """
+    if _has_i(node):
+        return _conj(node)
+    if not isinstance(node, Sum) or any(name[:1].isupper() for name in symbols(node)):
+        return None
+    return Sum(tuple(_barred(term) for term in node.terms))
+
+
+def _barred(term: Node) -> Node:
+    match term:
+        case Number():
+            return term
+        case Product((Number() as factor, other)):
+            return Product((factor, Function("mark bar", (other,))))
+        case _:
+            return Function("mark bar", (term,))
 
 
 def _real_part(node: Node) -> Node | None:
@@ -307,6 +345,8 @@ _MEANINGS: dict[str, Callable[..., Node | None]] = {
     "det": _det,
     "max": _extreme(1),
     "min": _extreme(-1),
+    "gcd": _of_whole_numbers(gcd),
+    "lcm": _of_whole_numbers(lcm),
     "floor": _rounded("floor"),
     "ceil": _rounded("ceil"),
     "mod": _mod,
