@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cotgen import load_recipe
 from cotgen.menus import MENUS
 from cotgen.protocols import Component
 from cotgen.recipe import Recipe
+from cotgen.verifiers import AllOfVerifier, AnyOfVerifier, AnyVerifier
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -27,11 +29,18 @@ def _kinds_in_recipes() -> set[tuple[str, str]]:
         recipe: Recipe = load_recipe(path)
         used.add(("problems", recipe.problems.kind))
         used.add(("search", recipe.search.kind))
-        used.add(("verifiers", recipe.verifier.kind))
+        used |= {("verifiers", verifier.kind) for verifier in _with_parts(recipe.verifier)}
         used |= {("teachers", teacher.kind) for teacher in recipe.teachers.values()}
         used |= {("emitters", dataset.kind) for dataset in recipe.datasets}
         used |= {("chains", recipe.chains.kind)} if recipe.chains else set()
     return used
+
+
+def _with_parts(verifier: AnyVerifier) -> Iterator[AnyVerifier]:
+    yield verifier
+    if isinstance(verifier, AnyOfVerifier | AllOfVerifier):
+        for part in verifier.of:
+            yield from _with_parts(part)
 
 
 ALL_KINDS = sorted((family, kind) for family, kinds in MENUS.items() for kind in kinds)

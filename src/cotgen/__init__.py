@@ -1,6 +1,7 @@
 """cotgen makes long chain-of-thought training data.
 
 In Python: `from cotgen import load_recipe, run`, then `run(load_recipe(Path("recipe.yaml")))`.
+To judge an answer alone: `from cotgen import verify`, then `verify("1/2", "#### 0.5").outcome`.
 """
 
 from __future__ import annotations
@@ -11,17 +12,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cotgen.pipeline import run, run_async
     from cotgen.recipe import Recipe, load_recipe, parse_recipe
+    from cotgen.records import Verdict
     from cotgen.summary import Summary
+    from cotgen.verifying import verify, verify_many
 
-__all__ = ["Recipe", "Summary", "load_recipe", "parse_recipe", "run", "run_async"]
+__all__ = [
+    "Recipe",
+    "Summary",
+    "Verdict",
+    "load_recipe",
+    "parse_recipe",
+    "run",
+    "run_async",
+    "verify",
+    "verify_many",
+]
 
 _HOMES = {
     "Recipe": "cotgen.recipe",
     "Summary": "cotgen.summary",
+    "Verdict": "cotgen.records",
     "load_recipe": "cotgen.recipe",
     "parse_recipe": "cotgen.recipe",
     "run": "cotgen.pipeline",
     "run_async": "cotgen.pipeline",
+    "verify": "cotgen.verifying",
+    "verify_many": "cotgen.verifying",
 }
 
 

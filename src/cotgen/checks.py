@@ -9,7 +9,7 @@ import yaml
 
 from cotgen.recipe import Recipe
 from cotgen.records import BadLine, Message, Problem
-from cotgen.wiring import verification
+from cotgen.wiring import refuse_unready, verification
 from cotgen.workers import bounded
 
 _CHARACTERS_A_TOKEN = 4
@@ -22,7 +22,11 @@ def resolved(recipe: Recipe) -> str:
 
 
 def estimate(recipe: Recipe) -> Iterator[str]:
-    """Lines on problems, calls, tokens and cost. Reads the source to its limit."""
+    """Lines on problems, calls, tokens and cost. Reads the source to its limit.
+
+    Raises RecipeError if the verifier cannot work on this machine.
+    """
+    refuse_unready(recipe.verifier)
     problems = samples = prompt_tokens = tokens = 0
     bad: list[BadLine] = []
     for problem in _problems(recipe, bad):

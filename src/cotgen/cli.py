@@ -105,6 +105,27 @@ def check(
 
 
 @app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="JSON Lines with gold and attempt; - for stdin.")],
+    out: Annotated[Path, typer.Option(help="Where the verdicts go; - for stdout.")] = Path("-"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; without it, one for each core.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the math verifier: --set rounding=gold."),
+    ] = None,
+) -> None:
+    """Judge the answers of a file: one line {"gold": …, "attempt": …}, one verdict."""
+    with _errors():
+        from cotgen import judging
+
+        counts = judging.judge_file(file, out, workers, judging.settings(set_ or ()))
+        told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
+        typer.echo(f"{counts.total():,} verdicts{told and ': ' + told}", err=True)
+
+
+@app.command()
 def doctor(
     recipe: Annotated[
         Path | None, typer.Argument(help="A recipe whose teachers are asked a few tiny questions.")

@@ -27,7 +27,7 @@ from cotgen.runs import Judgeable, Run, shape_of
 from cotgen.store import Journal, replace_file
 from cotgen.store.journal import Spent
 from cotgen.summary import Summary
-from cotgen.wiring import Sampler, draws, samplers, services, verification
+from cotgen.wiring import Sampler, draws, refuse_unready, samplers, services, verification
 from cotgen.workers import bounded
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ async def run_async(
     watch: Watch | None = None,
 ) -> Summary:
     """As `run`; `redo` makes the tables of a stage and of those after it again."""
+    refuse_unready(recipe.verifier)
     path = Path(outputs) / recipe.name
     opened = Run(shape_of(recipe), path)
     with opened, opened.folder.locked(), _logged(path / "run.log"), _quick_collection():

@@ -143,13 +143,24 @@ class Verdict(Record, frozen=True):
     """A verifier's judgement of an attempt.
 
     `predicted` is the answer as extracted, `method` how it was decided, `reason` why it is not
-    correct (or not decided), for a person to read.
+    correct (or not decided), for a person to read. `span` is where the answer starts and ends in
+    the text that was judged, (-1, -1) where there is none. `canonical` and `canonical_gold` are
+    both answers as they were read, in one spelling, cut if they are long; empty if unread.
     """
 
     outcome: Outcome
     predicted: str = ""
     method: str = ""
     reason: str = ""
+    span: tuple[int, int] = (-1, -1)
+    canonical: str = ""
+    canonical_gold: str = ""
+
+
+class TimedVerdict(Verdict, frozen=True):
+    """A verdict with the time it took, which no table holds: it differs from run to run."""
+
+    milliseconds: float = 0.0
 
 
 class Rewards(Record, frozen=True):
@@ -261,11 +272,23 @@ class Verified(Record, frozen=True):
     predicted: str
     method: str
     reason: str
+    # A run of an earlier version has lines without these.
+    span: tuple[int, int] = (-1, -1)
+    canonical: str = ""
+    canonical_gold: str = ""
 
     @property
     def verdict(self) -> Verdict:
         """The judgement without the id."""
-        return Verdict(self.outcome, self.predicted, self.method, self.reason)
+        return Verdict(
+            self.outcome,
+            self.predicted,
+            self.method,
+            self.reason,
+            self.span,
+            self.canonical,
+            self.canonical_gold,
+        )
 
 
 class Chained(Record, frozen=True):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from cotgen.errors import RecipeError, TeacherError, WorkerError
-from cotgen.protocols import Ask, Draw, Request, Services, Teacher, Verifier, Verify
+from cotgen.protocols import Ask, Component, Draw, Request, Services, Teacher, Verifier, Verify
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Completion, Message, Problem, Sampling, Verdict
 from cotgen.store.journal import Entry, Journal
@@ -225,6 +225,21 @@ async def samplers(
             steering = asyncio.create_task(live[name].steer())
             stack.callback(steering.cancel)
         yield live
+
+
+def refuse_unready(component: object) -> None:
+    """Ask each component that has a `ready()`, parts of others too, whether it can work on this
+    machine, before anything is paid. Raises RecipeError."""
+    if isinstance(component, list | tuple):
+        for part in component:
+            refuse_unready(part)
+    if not isinstance(component, Component):
+        return
+    ready = getattr(component, "ready", None)
+    if ready is not None:
+        ready()
+    for name in type(component).model_fields:
+        refuse_unready(getattr(component, name))
 
 
 @asynccontextmanager

@@ -2,64 +2,295 @@
 
 from __future__ import annotations
 
+import json
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cotgen.verifiers.mathematics.extract import Extraction, extract, extract_gold
+from cotgen.verifiers.mathematics.extract import DEFAULT_FORMS, Extraction, extract, extract_gold
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+BOXES = [
+    ("so \\boxed{5}", "5"),
+    ("so \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"),
+    ("so \\boxed{\\{1\\}}", "\\{1\\}"),
+    ("so \\boxed 5 apples", "5"),
+    ("so \\boxed {7} apples", "7"),
+    ("so \\boxed\n{7}", "7"),
+    ("so $\\boxed \\frac{1}{2}$", "\\frac{1}{2}"),
+    ("so \\fbox{x}", "x"),
+    ("\\boxed{1} or \\boxed{2}", "1, 2"),
+    ("$x=\\boxed{1}$, $y=\\boxed{2}$", "1, 2"),
+    ("$x_1=\\boxed{1}$ and $x_2=\\boxed{-1}$.", "1, -1"),
+    ("\\boxed{1} \\text{ and } \\boxed{2}", "1, 2"),
+    ("\\boxed{1}. Now \\boxed{2}", "2"),
+    ("\\boxed{5} and \\boxed{5}", "5"),
+    ("First \\boxed{3} eggs are eaten. Then \\boxed{9} are left.", "9"),
+    ("The center is $\\boxed{(1,2)}$ and the radius is $\\boxed{3}$.", "(1,2), 3"),
+    ("\\boxed{1} papers and \\boxed{2} bins", "1, 2"),
+    ("$\\boxed{1}\\boxed{2}$", "1, 2"),
+    ("\\boxed{5}\n\\boxed{}", "5"),
+    ("\\boxed{5}\n\nPut your answer in \\boxed{your answer}.", "5"),
+    ("I put it in \\boxed format: \\boxed{3}", "3"),
+    ("The sum is \\boxed{3}, in \\boxed form.", "3"),
+    ("\\boxed{\\boxed{5}}", "5"),
+    ("\\boxed{x = \\boxed{5}, y = 6}", "x = \\boxed{5}, y = 6"),
+    ("\\boxed{4 and so \\boxed{5}", "5"),
+    ("\\[\\boxed{\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}}\\]",
+     "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}"),
+    ("The answer is \\boxed{12}. The answer is in simplest form.", "12"),
+    ("\\boxed{12}\n\nThis answer is correct since the answer is a multiple of 3.", "12"),
+    ("\\boxed{18}\n\nThe answer is 18 dollars a day.", "18"),
+    ("\\boxed{\\$18}\n\nSo the answer is \\$18 per day.", "\\$18"),
+    ("A: \\boxed{5}", "5"),
+    ("#### \\boxed{5}", "5"),
+    ("<answer>It is \\boxed{5}</answer>", "5"),
+    ("**Final Answer**\n\n\\[ \\boxed{204} \\]", "204"),
+    ("### Final Answer:\n$$\n\\boxed{C}\n$$", "C"),
+    ("\\boxed{18} is our answer. The answer is not 17.", "18"),
+    ("Therefore, $\\boxed{14{,}916}$ is our answer.", "14{,}916"),
+    ("\\boxed{A}, not \\boxed{B}", "A"),
+    ("It is \\boxed{5} (not $\\boxed{6}$).", "5"),
+    ("Is it \\boxed{5}? No, \\boxed{6}.", "6"),
+    ("\\boxed{42}<|im_end|>\n<|im_start|>user\n\\boxed{43}", "42"),
+    ("<think>\nmaybe \\boxed{4}\n</think>\n\nThe total is \\boxed{5}.", "5"),
+    ("no opening tag \\boxed{4}\n</think>\n\n\\boxed{5}", "5"),
+]  # fmt: skip
+PHRASES = [
+    ("\\boxed{4}\nThe answer is 5.", "5"),
+    ("The answer is 5.", "5"),
+    ("The final answer is: $x = 5$. I hope it is correct.", "$x = 5$"),
+    ("Final Answer: The final answer is $\\frac{3}{4}$. I hope it is correct.", "$\\frac{3}{4}$"),
+    ('Final Answer: The final answer is "$12 $ and $13 $". I hope it is correct.',
+     '"$12 $ and $13 $"'),
+    ("Answer: east", "east"),
+    ("**Final Answer:** $5$", "$5$"),
+    ("**Answer: 5**", "5"),
+    ("**Answer:** 5", "5"),
+    ("### Answer: 5", "5"),
+    ("**Final Answer**\n\n42", "42"),
+    ("## Final answer\n$x^2$", "$x^2$"),
+    ("The answer to the question is 0.5.", "0.5"),
+    ("So the answer is **5**.", "5"),
+    ("So the answer is **5** apples.", "5 apples"),
+    ("The answer is $18. I hope that helps!", "$18"),
+    ("The answer is $1,450.50 per year.", "$1,450.50 per year"),
+    ("The answer is \\$18.50. It is less than \\$20.", "\\$18.50"),
+    ("The answer is $x = 2.5. $ Done.", "$x = 2.5. $"),
+    ("Thus the answer is\n\n\\[ \\frac{1}{2} \\]\n\nas required.", "\\frac{1}{2}"),
+    ("Therefore, the final answer is:\n$$\n12\n$$", "12"),
+    ("The answer is 12, not 18.", "12"),
+    ("The answer is 12 and not 18.", "12"),
+    ("The answer is 5 because 2 + 3 = 5.", "5"),
+    ("The answer is simply 5.", "5"),
+    ("The answer is therefore $7$.", "$7$"),
+    ("The answer would be 7 pm.", "7 pm"),
+    ("The answer is 4:30 p.m. on Monday.", "4:30 p.m. on Monday"),
+    ("The correct answer is (C).", "(C)"),
+    ("The correct answer is C) Plane.", "C) Plane"),
+    ("The correct option is (B).", "(B)"),
+    ("The answer is option D.", "D"),
+    ("The correct choice is: **A**", "A"),
+    ("so answer is 5.", "5"),
+    ("ANSWER: 5", "5"),
+    ("Answer：5", "5"),
+    ("The answer is 4. Wait, no. The answer is 5.", "5"),
+    ("The answer is 5. We check: the answer is correct.", "5"),
+    ("If the answer is 4, then 2 + 2 = 4. Answer: 5", "5"),
+    ("The answers are:\n- $x = 1$\n- $x = 2$\n", "$x = 1$, $x = 2$"),
+    ("The answer is:\n- 7", "7"),
+    ("The final answer is no solution.", "no solution"),
+    ("<answer>The answer is 5.</answer>", "5"),
+    ("The answer is 42<|eot_id|>", "42"),
+    ("The answer is 42.\n\n### Instruction: Go on.\nThe answer is 4.", "42"),
+    ("**Final Answer:** The sum is **15**.", "15"),
+    ("Final Answer: The total number of eggs is 15.", "15"),
+    ("Final Answer: The volume of $ABCD$ is 120. I hope it is correct.", "120"),
+    ("Final Answer: The largest number of points of $f(x)$ is 19.", "19"),
+    ("Answer: The value of the sum is $15$ meters.", "$15$ meters"),
+    ("The correct answer is option **B**.", "B"),
+    ("Final Answer\n\n42", "42"),
+    ("A: The answer is 5", "5"),
+    ("The answer is 2, 3, and 5.", "2, 3, and 5"),
+    ("The answer is $\\{1, 2\\}$.", "$\\{1, 2\\}$"),
+    ("Final answer: a = 3, b = 4", "a = 3, b = 4"),
+]  # fmt: skip
+MARKS = [
+    ("#### 5", "5", "hashes"),
+    ("She makes $18.\n#### 18", "18", "hashes"),
+    ("She makes 9 * 2 = $<<9*2=18>>18 every day. #### 18", "18", "hashes"),
+    ("#### 1. Read the problem\n2 + 3 = 5\n#### 5", "5", "hashes"),
+    ("#### 1,450 dollars", "1,450 dollars", "hashes"),
+    ("#### 18\n\nI hope this helps!", "18", "hashes"),
+    ("A: 5", "5", "answer_line"),
+    ("**A:** 5", "5", "answer_line"),
+    ("Ans: 5", "5", "answer_line"),
+    ("<think>A: 4</think>A: 5", "5", "answer_line"),
+    ("A: 5\nQ: and now?\nA: 6", "5", "answer_line"),
+    ("#### 5\n\nQuestion: Tom has 3 pens.\nAnswer: #### 3", "5", "hashes"),
+    ("<answer> 5 </answer>", "5", "tag"),
+    ("<think>2+3</think>\n<answer>5</answer>", "5", "tag"),
+    ("<answer>4</answer> no, better <answer>5</answer>", "5", "tag"),
+    ("<final_answer>5</final_answer>", "5", "tag"),
+    ('{"reasoning": "2+3", "answer": 5}', "5", "json"),
+    ('```json\n{"final_answer": "5 apples"}\n```', "5 apples", "json"),
+    ('{"answer": [1, 2.50, "x"]}', "1, 2.50, x", "json"),
+    ('{"answer": 1e5}', "1e5", "json"),
+    ('{"answer": "\\\\frac{1}{2}"}', "\\frac{1}{2}", "json"),
+    ('{"answer": "\\frac{1}{2}"}', "\\frac{1}{2}", "json"),
+    ('{"answer": "90\\u00b0"}', "90°", "json"),
+    ('{"answer": "\\\\boxed{5}"}', "\\boxed{5}", "json"),
+    ('{"steps": [{"answer": 3}], "final_answer": 5}', "5", "json"),
+    ('{"final_answer": 5, "steps": [{"answer": 3}]}', "5", "json"),
+    ("There are 3 cases.\n\n**5**", "5", "bold"),
+    ("2 + 3 = 5.\n\nShe makes **$18** a day.", "$18", "bold"),
+    ("So it points\n\n**east**", "east", "bold"),
+]  # fmt: skip
+BARE = [
+    "42", "-3.5", "$\\frac12$", "x = 5", "(C)", "\\frac{1}{2}", "3x + 2y", "$2$ and $3$",
+    "x = 1 or x = 2", "5 apples", "18 dollars", "6 \\text{ inches}", "east", "no solution",
+    "$28$ percent", "(-\\infty, 2) \\cup (3, 5]", "\\[ x^2 \\]", "$$\n9\n$$", "10:30 p.m.",
+    "3 hours and 20 minutes", "C) Plane", "$19, 46, \\text{ and } 82$", "{1, 2, 3}", "5!",
+    "\\begin{pmatrix} 1 \\\\\n 2 \\end{pmatrix}", "11,\\! 111", "∅", "50\\%", "½", "Yes",
+]  # fmt: skip
+NOTHING = [
+    "",
+    "I get 5",
+    "It is 18",
+    "so \\boxed{5",
+    "\\boxed{4} so \\boxed{5",
+    "The answer is 4. \\boxed{5",
+    "<think>\\boxed{5}",
+    "<think>\\boxed{5}</think>",
+    "<think>a</think>\\boxed{5}<think>b",
+    "<|begin_of_thought|>\\boxed{5}",
+    "\\boxed{}",
+    "\\boxed{\\text{your answer}}",
+    "The answer is not 5",
+    "The answer is 5?",
+    "If the answer is 5, she has too many.",
+    "#### Step 5: now add\nmore",
+    "We check the answer: it fits.\nnothing",
+    "The answer is 18. Wait, no, that is wrong.",
+    "\\boxed{18} is incorrect.",
+    "\\boxed{18}. But this answer is wrong.",
+    "\\boxed{18}. I made a mistake above.",
+    "The answer is 18. So the answer is not 18.",
+    "Options:\nA: 5\nB: 6",
+    "<answer></answer>",
+    "<answer>5",
+    '{"answer": null}',
+    '{"answer": "..."}',
+    "She has 9 eggs and sells 3 for $6.\nThat leaves 6 eggs.",
+    "There are **3** cases and **4** choices.",
+    "2 + 3 = 5\n9 * 2 = 18",
+    "where $n$ is an integer",
+    "We get 12 from $n = 3$. Note that $n > 2$.",
+    "We get $y = 3$. So it grows on $x > 0$.",
+    "We get $y = 3$. So it is 12 for $n = 3$.",
+    "We add. So the mean is 12 and the median is 13.",
+    "We look. So the domain is $x > 3$ and the range is $y > 2$.",
+    "Case 1 works. So there are 3 cases to consider.",
+    "We add. Therefore the number is 3 or 4.",
+    "We add. Hence it is 12^2.",
+    "We get $y = 3$. Hence $y = 3$ and $z = 4$.",
+    "Is it \\boxed{5}?",
+    "The answer is definitely not 5.",
+    "Suppose $n = 5$",
+    "**Step 3: Add**",
+    "Let me think. 5",
+    "\ud800\x00",
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "answer", "rule"),
-    [
-        ("so \\boxed{5}", "5", "box"),
-        ("so \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}", "box"),
-        ("so \\boxed{\\{1\\}}", "\\{1\\}", "box"),
-        ("so \\boxed 5 apples", "5", "box"),
-        ("so \\fbox{x}", "x", "box"),
-        ("\\boxed{1} or \\boxed{2}", "1, 2", "box"),
-        ("$x=\\boxed{1}$, $y=\\boxed{2}$", "1, 2", "box"),
-        ("\\boxed{1}. Now \\boxed{2}", "2", "box"),
-        ("\\boxed{5} and \\boxed{5}", "5", "box"),
-        ("\\boxed{5}\n\\boxed{}", "5", "box"),
-        ("\\boxed{4}\nThe answer is 5.", "5", "phrase"),
-        ("#### 5", "5", "hashes"),
-        ("A: 5", "5", "answer_line"),
-        ("**A:** 5", "5", "answer_line"),
-        ("The answer is 5.", "5", "phrase"),
-        ("The final answer is: $x = 5$. I hope it is correct.", "$x = 5$", "phrase"),
-        ("Answer: east", "east", "phrase"),
-        ("**Final Answer:** $5$", "$5$", "phrase"),
-        ("The answer to the question is 0.5.", "0.5", "phrase"),
-        ("<answer> 5 </answer>", "5", "tag"),
-        ("<think>A: 4</think>A: 5", "5", "answer_line"),
-        ("A: 5\nQ: and now?\nA: 6", "5", "answer_line"),
-    ],
-)
-def test_the_last_committed_answer_is_found(text: str, answer: str, rule: str) -> None:
+@pytest.mark.parametrize(("text", "answer"), BOXES)
+def test_the_last_box_is_found(text: str, answer: str) -> None:
+    found = extract(text)
+    assert isinstance(found, Extraction), found
+    assert (found.text, found.rule) == (answer, "box")
+
+
+@pytest.mark.parametrize(("text", "answer"), PHRASES)
+def test_the_last_stated_answer_is_found(text: str, answer: str) -> None:
+    found = extract(text)
+    assert isinstance(found, Extraction), found
+    assert (found.text, found.rule) == (answer, "phrase")
+
+
+@pytest.mark.parametrize(("text", "answer", "rule"), MARKS)
+def test_other_marks_are_found(text: str, answer: str, rule: str) -> None:
     found = extract(text)
     assert isinstance(found, Extraction), found
     assert (found.text, found.rule) == (answer, rule)
 
 
+@pytest.mark.parametrize("text", BARE)
+def test_an_attempt_that_is_nothing_but_an_answer_is_that_answer(text: str) -> None:
+    found = extract(f" {text}\n")
+    assert isinstance(found, Extraction), found
+    assert (found.text, found.rule, found.span) == (text, "bare", (1, 1 + len(text)))
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "answer"),
     [
-        "",
-        "I get 5",
-        "so \\boxed{5",
-        "\\boxed{4} so \\boxed{5",
-        "<think>\\boxed{5}",
-        "<think>\\boxed{5}</think>",
-        "\\boxed{}",
-        "\\boxed{\\text{your answer}}",
-        "The answer is not 5",
-        "#### Step 5: now add\nmore",
-        "We check the answer: it fits.\nnothing",
+        ("so we get $x=5$.", "$x=5$"),
+        ("Answer \\[ 9 \\]", "\\[ 9 \\]"),
+        ("Answer $$ \n 9 \n $$", "$$ \n 9 \n $$"),
+        ("Hence the length equals\n\\[ \\sqrt{2}. \\]", "\\[ \\sqrt{2}. \\]"),
+        ("We have $a=2$. Therefore, the area is $3$ square units.", "$3$ square units"),
+        ("We have $a=2$. So the pair $(x, y)$ that solves it is $(7, 6)$.", "$(7, 6)$"),
+        (
+            "P(A) = 2/3. Therefore, the probability that Al wins is 2/3. I hope it is correct.",
+            "2/3",
+        ),
+        ("P(A) = 2/3 Therefore, the probability is 2/3. <|im_start|>user", "2/3"),
+        ("Matrix with fractions: $ \\frac{1}{2} $", "$ \\frac{1}{2} $"),
+        ("2 * 6 = 12. Therefore, there are 12 distinct sequences.", "12"),
+        ("We have $x > 4$. Thus $x > 5$ is our answer.", "$x > 5$"),
+        ("We find that $x \\neq 3$.", "$x \\neq 3$"),
+        ("First, $n=3$.\n\nHence we get\n$$x = 4.$$", "$$x = 4.$$"),
     ],
 )
-def test_without_a_marked_answer_there_is_none(text: str) -> None:
+def test_a_last_sentence_that_ends_in_its_only_formula_concludes(text: str, answer: str) -> None:
+    found = extract(text)
+    assert isinstance(found, Extraction), found
+    assert (found.text, found.rule) == (answer, "conclusion")
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_without_an_answer_there_is_none(text: str) -> None:
     assert isinstance(extract(text), str)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "answer"),
+    [
+        ("formula", "We have $a=2$ and $b=3$. So we get $x=5$ in total.", "$x=5$"),
+        ("display", "Thus \\[ x = 5 \\] and we are done.", "x = 5"),
+        ("number", "She has 9 eggs and sells 1,003 of them.", "1,003"),
+    ],
+)
+def test_guesses_count_only_on_request(form: str, text: str, answer: str) -> None:
+    assert isinstance(extract(text), str)
+    found = extract(text, (*DEFAULT_FORMS, form))  # type: ignore[arg-type]
+    assert isinstance(found, Extraction), found
+    assert (found.text, found.rule) == (answer, form)
+
+
+def test_a_formula_of_an_earlier_sentence_is_no_guess() -> None:
+    assert isinstance(extract("We get $x=5$. That is all of it.", ("formula",)), str)
+
+
+def test_only_the_chosen_forms_count() -> None:
+    text = "#### 4\nThe answer is 5."
+    found = extract(text, ("hashes",))
+    assert isinstance(found, Extraction)
+    assert found.text == "4"
+    assert isinstance(extract("42", ("box",)), str)
 
 
 @pytest.mark.parametrize(
@@ -70,19 +301,37 @@ def test_without_a_marked_answer_there_is_none(text: str) -> None:
         ("\\boxed{5}", "5", "box"),
         ("2+3=5\n#### 5", "5", "hashes"),
         ("2+3=5\nA: 5", "5", "answer_line"),
+        ("<think>4</think>The answer is 5.", "5", "phrase"),
+        ('{"answer": 5}', "5", "json"),
+        ("It is \\boxed{28}. Note: the answer is wrong.", "28", "box"),
+        ("a long text without a mark is taken as it is", None, "bare"),
     ],
 )
-def test_a_gold_is_bare_or_marked(gold: str, answer: str, rule: str) -> None:
+def test_a_gold_is_bare_or_marked(gold: str, answer: str | None, rule: str) -> None:
     found = extract_gold(gold)
     assert isinstance(found, Extraction)
-    assert (found.text, found.rule) == (answer, rule)
+    assert (found.text, found.rule) == (gold if answer is None else answer, rule)
 
 
-def test_the_place_of_the_answer_is_told() -> None:
-    text = "<think>no</think> so \\boxed{5}."
+@pytest.mark.parametrize("gold", ["", "  \n", "\\boxed{}", "\\boxed{5", "<think>5"])
+def test_an_unusable_gold_is_told(gold: str) -> None:
+    assert isinstance(extract_gold(gold), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("<think>no</think> so \\boxed{5}.", "\\boxed{5}"),
+        ("<think>no</think> the answer is 5 apples.", "5 apples"),
+        ("so\n#### **5** \n", "5"),
+        ('{"answer": "5"}', '"5"'),
+        ("It makes\n**$18**", "$18"),
+    ],
+)
+def test_the_place_of_the_answer_in_the_whole_attempt_is_told(text: str, part: str) -> None:
     found = extract(text)
     assert isinstance(found, Extraction)
-    assert text[found.start : found.end] == "\\boxed{5}"
+    assert text[found.start : found.end] == part
 
 
 @given(st.text(), st.text(alphabet="0123456789xyz+-", min_size=1))
@@ -91,3 +340,44 @@ def test_the_last_box_wins_whatever_stands_before(before: str, answer: str) -> N
     found = extract(f"{before} \\boxed{{0}}.\n\nHence \\boxed{{{answer}}}")
     assert isinstance(found, Extraction)
     assert found.text == answer
+
+
+@given(st.text())
+def test_any_text_is_read_and_the_span_is_inside_it(text: str) -> None:
+    found = extract(text)
+    if isinstance(found, Extraction):
+        assert 0 <= found.start < found.end <= len(text)
+
+
+def test_the_solutions_of_math_hold_their_annotated_answers() -> None:
+    """One solution boxes the answer twice, as a mixed number and as a fraction."""
+    path = DATA / "math" / "test500.jsonl"
+    if not path.exists():
+        pytest.skip("no MATH problems on this machine")
+    missed = []
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        found = extract(row["solution"])
+        assert isinstance(found, Extraction), row
+        if found.text.split() != row["answer"].split():
+            missed.append("".join(found.text.split()) == "".join(row["answer"].split()))
+    assert missed.count(False) == 1
+
+
+HOSTILE = [
+    "$ ", "\\boxed{", "answer is ", "The answer is 5. ", "\\boxed{}", "\\boxed{1}, ", "#### ",
+    "####", "A: 5\n", "A:", "\nA: 5\nQ: ", "<answer>", "<answer>5</answer>", '"answer": [',
+    '{"answer": "\\', "**", "**5**", "\n ", " ", "\\", "{", "}", "<think>", "\nQuestion: ",
+    "answer: $5. x", "wait, no ", "\\[", "\\(", "$$", "$\\", "\\begin{a}", "answer:\n- 5\n- ",
+    "answer to ", "p.m. ", "9", "\u202e",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+@pytest.mark.parametrize("end", ["", "\n\\boxed{5}", " The answer is "])
+def test_five_megabytes_are_read_at_once(unit: str, end: str) -> None:
+    text = unit * (5_000_000 // len(unit)) + end
+    start = time.process_time()
+    extract(text, (*DEFAULT_FORMS, "display", "formula", "number"))
+    extract_gold(text)
+    assert time.process_time() - start < 0.5

@@ -9,9 +9,35 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cotgen.verifiers.choice import ChoiceVerifier
+from cotgen.verifiers.code import CodeVerifier
+from cotgen.verifiers.combined import AllOfVerifier, AnyOfVerifier
 from cotgen.verifiers.exact import ExactVerifier
 from cotgen.verifiers.math import MathVerifier
+from cotgen.verifiers.rule import RuleVerifier
 
-AnyVerifier = Annotated[MathVerifier | ExactVerifier, Field(discriminator="kind")]
+AnyVerifier = Annotated[
+    MathVerifier
+    | ExactVerifier
+    | ChoiceVerifier
+    | RuleVerifier
+    | CodeVerifier
+    | AnyOfVerifier
+    | AllOfVerifier,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["AnyVerifier", "ExactVerifier", "MathVerifier"]
+for _combined in (AnyOfVerifier, AllOfVerifier):
+    # Their parts are of any kind on this menu, which was not known where they are defined.
+    _combined.model_rebuild(_types_namespace={"AnyVerifier": AnyVerifier})
+
+__all__ = [
+    "AllOfVerifier",
+    "AnyOfVerifier",
+    "AnyVerifier",
+    "ChoiceVerifier",
+    "CodeVerifier",
+    "ExactVerifier",
+    "MathVerifier",
+    "RuleVerifier",
+]

@@ -11,6 +11,7 @@ from cotgen.protocols import Component
 from cotgen.records import Problem, Verdict
 from cotgen.verifiers.mathematics.extract import extract, extract_gold
 
+_SHOWN = 80
 _GROUPED = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 
 
@@ -30,11 +31,19 @@ class ExactVerifier(Component):
             return Verdict("unverifiable", method="extraction", reason=f"no answer: {found}")
         gold = extract_gold(problem.answer)
         if isinstance(gold, str):
-            return Verdict("unverifiable", found.text, "extraction", f"unusable gold: {gold}")
+            reason = f"unusable gold: {gold}"
+            return Verdict("unverifiable", found.text, "extraction", reason, span=found.span)
         expected, given = self._plain(gold.text), self._plain(found.text)
-        if expected == given:
-            return Verdict("correct", found.text, "exact")
-        return Verdict("incorrect", found.text, "exact", f"not {expected[:80]!r}")
+        same = expected == given
+        return Verdict(
+            outcome="correct" if same else "incorrect",
+            predicted=found.text,
+            method="exact",
+            reason="" if same else f"not {expected[:_SHOWN]!r}",
+            span=found.span,
+            canonical=given[:_SHOWN],
+            canonical_gold=expected[:_SHOWN],
+        )
 
     def _plain(self, text: str) -> str:
         """GSM8K writes `1,450,000` and `1450000` for the same answer."""

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import cloudpickle
 import msgspec
 
+from cotgen.workers.confine import limit_memory
 from cotgen.workers.frames import DONE, FAILED, LENGTH, READY, Job, framed
 
 
@@ -26,8 +27,7 @@ def main() -> None:
     if told is None:
         return  # The parent died before it said what to do.
     job: Job[object] = cloudpickle.loads(told)
-    memory = job.memory_mb << 20
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    limit_memory(job.memory_mb)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     decode = msgspec.msgpack.Decoder(job.request).decode
     _write(replies, READY)

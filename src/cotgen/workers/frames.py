@@ -1,4 +1,4 @@
-"""What a `Pool` and its children say to each other: frames of a 4-byte length and bytes."""
+"""What a `Pool` or a `Helper` and its children say to each other: a 4-byte length, then bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 R = TypeVar("R")
 LENGTH = struct.Struct(">I")
+SECONDS = struct.Struct(">d")
 
 READY, DONE, FAILED = b"r", b"d", b"f"
 """The first byte of a child's frame: it can work; a result follows; a reason follows."""
+ANSWER = b"a"
+"""What a helper's fork answers; DONE or FAILED of the helper follows, with the time it took."""
 
 
 class Job(NamedTuple, Generic[R]):

@@ -1,65 +1,96 @@
 """Where the answer stands in a text: the last one that the text commits itself to.
 
-Only marked answers count. The last number of a text is a guess, and a guess makes wrong labels.
+Only marked answers count, or an attempt that is nothing but an answer. The last number of a text is
+a guess, and a guess makes wrong labels.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable
+from itertools import islice
 
-Form = Literal["box", "hashes", "answer_line", "phrase", "tag"]
-"""`\\boxed{x}`, `#### x`, a line `A: x`, "the answer is x" or "Answer: x", `<answer>x</answer>`."""
-Rule = Form | Literal["bare"]
+from cotgen.verifiers.mathematics.boxes import last_box
+from cotgen.verifiers.mathematics.conclusion import conclusion
+from cotgen.verifiers.mathematics.extraction import (
+    DEFAULT_FORMS,
+    Extraction,
+    Form,
+    is_placeholder,
+)
+from cotgen.verifiers.mathematics.marks import last_answer_line, last_hashes, last_json, last_tag
+from cotgen.verifiers.mathematics.stated import last_phrase
+from cotgen.verifiers.mathematics.unmarked import (
+    bare,
+    bold,
+    last_display,
+    last_formula,
+    last_number,
+)
 
-ALL_FORMS: tuple[Form, ...] = get_args(Form)
+__all__ = ["DEFAULT_FORMS", "Extraction", "Form", "after_thought", "extract", "extract_gold"]
 
 TAIL = 200_000
 """Characters of a text that are searched, from its end: an answer stands there or nowhere."""
 
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """An answer as it stands in a text, which rule found it, and where."""
-
-    text: str
-    rule: Rule
-    start: int
-    end: int
+NOTHING = "no marked answer"
 
 
-def extract(text: str, forms: tuple[Form, ...] = ALL_FORMS) -> Extraction | str:
+def extract(text: str, forms: tuple[Form, ...] = DEFAULT_FORMS) -> Extraction | str:
     """The answer that an attempt commits itself to, or why there is none."""
-    start = _after_thought(text)
+    start = after_thought(text)
     if start < 0:
         return "the thought is not closed"
+    whole = start + TAIL >= len(text)
     start = max(start, len(text) - TAIL)
-    return _last(text[start:], start, forms)
+    end = _before_next_question(text, start, _end_of_turn(text, start), forms)
+    found = _marked(text, start, end, forms)
+    if isinstance(found, Extraction) and _is_taken_back(text, found, end):
+        return "the answer is taken back"
+    if found is not None:
+        return found
+    for form, finder in _UNMARKED.items():
+        if form in forms and (whole or form != "bare"):
+            found = finder(text, start, end)
+            if found is not None:
+                return found
+    return NOTHING
+
+
+_GOLD_FORMS: tuple[Form, ...] = ("box", "hashes", "answer_line", "phrase", "tag", "json")
 
 
 def extract_gold(text: str) -> Extraction | str:
     """The answer in a gold: bare, or at the marked place of a whole solution."""
-    found = _last(text[-TAIL:], max(0, len(text) - TAIL), ("box", "hashes", "answer_line", "tag"))
-    if isinstance(found, Extraction) or found != _NOTHING:
+    start = after_thought(text)
+    if start < 0:
+        return "the thought is not closed"
+    found = _marked(text, max(start, len(text) - TAIL), len(text), _GOLD_FORMS)
+    if found is not None:
         return found
-    if not text.strip():
+    answer = text[start:].strip()
+    if is_placeholder(answer) or answer in ("\\boxed{}", "####"):
         return "the gold is empty"
-    return Extraction(text.strip(), "bare", 0, len(text))
+    start = text.index(answer, start)
+    return Extraction(answer, "bare", start, start + len(answer))
 
 
-_NOTHING = "no marked answer"
 _THOUGHTS = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<Thought>", "</Thought>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("◁think▷", "◁/think▷"),
+    ("[THINK]", "[/THINK]"),
 )
 
 
-def _after_thought(text: str) -> int:
+def after_thought(text: str) -> int:
     """Where the solution begins; -1 if a thought was opened and never closed."""
+    if not ("hink" in text or "hought" in text or "reasoning>" in text or "[THINK]" in text):
+        return 0
     start = 0
     for opened, closed in _THOUGHTS:
         end = text.rfind(closed)
@@ -70,197 +101,122 @@ def _after_thought(text: str) -> int:
     return start
 
 
-def _last(text: str, offset: int, forms: tuple[Form, ...]) -> Extraction | str:
-    text = _before_next_question(text)
-    boxes = _boxes(text) if "box" in forms else []
-    if isinstance(boxes, str):
-        return boxes
-    found = [_joined(text, boxes)] if boxes else []
-    for form in forms:
-        if form != "box":
-            found.extend(_FINDERS[form](text, bool(boxes)))
-    found = [each for each in found if not _is_placeholder(each.text)]
-    if not found:
-        return _NOTHING
-    last = max(found, key=lambda each: (each.start, each.end))
-    return Extraction(last.text, last.rule, last.start + offset, last.end + offset)
+_TURN_ENDS = (
+    *("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|im_start|>", "<|end_of_text|>", "<|end|>"),
+    *("<|end_of_solution|>", "<end_of_turn>", "</s>", "<｜end▁of▁sentence｜>"),
+)
 
 
-_QUESTION = re.compile(r"\n[ \t]*(?:Q|Question):")
+def _end_of_turn(text: str, start: int) -> int:
+    """Where the model's own turn ends: special tokens may be left in the text."""
+    if text.find("<", start) < 0:
+        return len(text)
+    ends = [text.find(token, start) for token in _TURN_ENDS]
+    return min((end for end in ends if end > start), default=len(text))
 
 
-def _before_next_question(text: str) -> str:
+_QUESTION = re.compile(
+    r"\n[ \t]{0,9}(?:#{1,4} ?)?\**(?:Q|Question|Problem|Instruction|Human|User):"
+)
+_MOST_QUESTIONS = 8
+
+
+def _before_next_question(text: str, start: int, end: int, forms: tuple[Form, ...]) -> int:
     """A model that runs on asks itself the next question; its answer is not this problem's."""
-    found = _ANSWER_LINE.search(text)
-    if found is None:
-        return text
-    asked = _QUESTION.search(text, found.end())
-    return text if asked is None else text[: asked.start()]
+    if text.find(":", start, end) < 0:
+        return end
+    for asked in islice(_QUESTION.finditer(text, start, end), _MOST_QUESTIONS):
+        if isinstance(_marked(text, start, asked.start(), forms), Extraction):
+            return asked.start()
+    return end
 
 
-# --- boxes ------------------------------------------------------------------------------------
-
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t\n]*")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_BARE_BOX = re.compile(r"[^\s$.,;]+(?:[.,][0-9]+)*")
-
-
-def _boxes(text: str) -> list[Extraction] | str:
-    """All outermost boxes in order, or why the last one does not count."""
-    heads = list(_BOX.finditer(text))
-    if not heads:
-        return []
-    closing = _closing_braces(text, heads[0].start())
-    boxes: list[Extraction] = []
-    for head in heads:
-        if boxes and head.start() < boxes[-1].end:
-            continue
-        start = head.end()
-        if text[start : start + 1] == "{":
-            end = closing.get(start)
-            if end is None:
-                return "the last box is not closed"
-            boxes.append(Extraction(text[start + 1 : end].strip(), "box", head.start(), end + 1))
-        elif bare := _BARE_BOX.match(text, start):
-            boxes.append(Extraction(bare[0], "box", head.start(), bare.end()))
-    return [box for box in boxes if not _is_placeholder(box.text)]
+def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extraction | str | None:
+    """The last marked answer. Each form is looked for only behind what was found before it."""
+    found: Extraction | None = None
+    refused = None
+    if "json" in forms and (found := last_json(text, start, end)):
+        start = found.end
+    if "box" in forms:
+        box = last_box(text, start, end)
+        if isinstance(box, int):
+            found, start, refused = None, box, "the last box is not closed"
+        elif box is not None:
+            found, start = box, box.end
+    boxed = found is not None
+    for form, finder in _MARKED.items():
+        if form in forms and end - start > 2:
+            later = finder(text, start, end)
+            if later is not None:
+                found, start = later, later.start
+    if "phrase" in forms and end - start >= 8:
+        said = last_phrase(text, start, end, boxed=boxed)
+        if said is not None and not (boxed and found and _is_restated(found.text, said.text)):
+            found = said
+    return found or refused
 
 
-def _closing_braces(text: str, start: int) -> dict[int, int]:
-    """Each opening brace's closing one, found in a single pass."""
-    closing: dict[int, int] = {}
-    opened: list[int] = []
-    for found in _BRACE.finditer(text, start):
-        if found[0] == "{":
-            opened.append(found.start())
-        elif found[0] == "}" and opened:
-            closing[opened.pop()] = found.start()
-    return closing
-
-
-_BETWEEN = re.compile(
-    r"\\(?:text|mbox|textrm)\{ *(?:and|or|,) *\}|\\(?:quad|qquad)|\\[()\[\], ;]|\band\b|\bor\b"
-    r"|[A-Za-z](?:_[0-9]|_\{[0-9]\})? *=|[\s$,;&]"
-)
-_JOINT = re.compile(r"\band\b|\bor\b|,|;")
-_LONGEST_BETWEEN = 60
-
-
-def _joined(text: str, boxes: list[Extraction]) -> Extraction:
-    """The last box, with those before it that the same sentence lists with it."""
-    first = len(boxes) - 1
-    while first > 0 and _one_list(text[boxes[first - 1].end : boxes[first].start]):
-        first -= 1
-    listed = boxes[first:]
-    texts = [box.text for box in listed]
-    joined = texts[0] if len(set(texts)) == 1 else ", ".join(texts)
-    return Extraction(joined, "box", listed[0].start, listed[-1].end)
-
-
-def _one_list(between: str) -> bool:
-    return (
-        len(between) <= _LONGEST_BETWEEN
-        and "\n\n" not in between
-        and _JOINT.search(between) is not None
-        and not _BETWEEN.sub("", between)
-    )
-
-
-_EMPTY = frozenset(
-    {"", "...", "answer", "youranswer", "finalanswer", "youranswerhere", "ans", "x..."}
-)
-_NO_CONTENT = re.compile(
-    r"\\(?:text|mathrm|textbf|mbox|ldots|dots|cdots|square)(?![a-z])|[\s{}$.*_\\]"
-)
-
-
-def _is_placeholder(text: str) -> bool:
-    return "\\{" not in text and len(text) <= 60 and _NO_CONTENT.sub("", text).lower() in _EMPTY
-
-
-# --- other marks ------------------------------------------------------------------------------
-
-_ANSWER_LINE = re.compile(r"^[ \t]*\**A:\**[ \t]*(\S[^\n]*)", re.MULTILINE)
-_HASHES = re.compile(r"^[ \t]*####[ \t]*([^\s#][^\n]*)", re.MULTILINE)
-_TAG = re.compile(r"<answer>", re.IGNORECASE)
-_TAG_END = re.compile(r"</answer>", re.IGNORECASE)
-_PHRASE = re.compile(
-    r"(?:^[ \t>*#_]{0,8}(?:so |therefore,? |thus,? )?(?:the |my |our )?(?:final |correct )?answer"
-    r"(?:[*_]{1,3})?[ \t]*[:=]"
-    r"|\b(?:the|our|my|final|correct) answer(?:[ \t]+(?:to|for|of|in)[ \t][^\n.:$]{1,60}?)?"
-    r"[ \t]+(?:is|are|will be|would be|must be)\b[ \t]*:?)[ \t]*(?:\*\*)?",
-    re.IGNORECASE | re.MULTILINE,
-)
-_PHRASES, _STATEMENT = 20, 5_000
-"""The last so many phrases are looked at, each so many characters far: the scan stays linear."""
-_MATH_START = re.compile(r"[-+−±0-9.($\[\\{|√]|[A-Za-zπ](?![A-Za-z'])")
-_NEGATION = re.compile(r"(?:not|never|no longer|incorrect|wrong|unknown|unclear)\b", re.IGNORECASE)
-
-
-def _answer_lines(text: str, _boxed: bool) -> Iterator[Extraction]:
-    for found in _ANSWER_LINE.finditer(text):
-        yield _tidy(found[1], "answer_line", found.start(1), found.end(1))
-
-
-def _hashes(text: str, _boxed: bool) -> Iterator[Extraction]:
-    """`####` also opens a markdown heading: words count only on the last line."""
-    end = len(text.rstrip())
-    for found in _HASHES.finditer(text):
-        if _MATH_START.match(found[1].lstrip("*")) or found.end() >= end:
-            yield _tidy(found[1], "hashes", found.start(1), found.end(1))
-
-
-def _tags(text: str, _boxed: bool) -> Iterator[Extraction]:
-    for found in _TAG.finditer(text):
-        closed = _TAG_END.search(text, found.end())
-        if closed is None:
-            return
-        yield _tidy(text[found.end() : closed.start()], "tag", found.end(), closed.start())
-
-
-def _phrases(text: str, boxed: bool) -> Iterator[Extraction]:
-    """A phrase in words counts only where nothing is boxed: "the answer is correct" is none."""
-    for found in list(_PHRASE.finditer(text))[-_PHRASES:]:
-        start, end = _statement(text[: found.end() + _STATEMENT], found.end())
-        stated = text[start:end]
-        if _NEGATION.match(stated) or "\\boxed" in stated or "\\fbox" in stated:
-            continue
-        if stated and (not boxed or _MATH_START.match(stated)):
-            yield _tidy(stated, "phrase", start, end)
-
-
-_FINDERS = {
-    "hashes": _hashes,
-    "answer_line": _answer_lines,
-    "phrase": _phrases,
-    "tag": _tags,
+_Finder = Callable[[str, int, int], Extraction | None]
+_MARKED: dict[Form, _Finder] = {
+    "hashes": last_hashes,
+    "answer_line": last_answer_line,
+    "tag": last_tag,
 }
+_UNMARKED: dict[Form, _Finder] = {
+    "bare": bare,
+    "bold": bold,
+    "conclusion": conclusion,
+    "display": last_display,
+    "formula": last_formula,
+    "number": last_number,
+}
+_DELIMITER = re.compile(r"\\[()\[\]]|[$*\s]")
+_WORDS_AFTER = re.compile(r"[$*)\\]{0,4}\s{1,9}(?:[A-Za-z]{3}|\\text)")
+_LONGEST_RESTATED = 200
 
-_DISPLAY = {"\\[": "\\]", "$$": "$$"}
-_SENTENCE_END = re.compile(
-    r"\n|[.!?](?=\s|$|\*\*)|,? (?:because|since|so that|so we|as required|which|where|when)\b"
-    r"|, (?:so|as|and we)\b"
+
+def _is_restated(boxed: str, said: str) -> bool:
+    """`\\boxed{5}. The answer is 5 apples`: the box says the same, and only the answer."""
+    if len(boxed) > _LONGEST_RESTATED:
+        return False
+    if _DELIMITER.sub("", boxed) == _DELIMITER.sub("", said):
+        return True
+    place = said.find(boxed)
+    return 0 <= place <= 2 and _WORDS_AFTER.match(said, place + len(boxed)) is not None
+
+
+# --- retractions --------------------------------------------------------------------------------
+
+_RETRACTION = re.compile(
+    r"\bwait\b[,.! —-]{0,3}(?:no\b|not\b|that\b|this\b|I\b|actually|let me|there)"
+    r"|\bno, (?:wait|that)\b"
+    r"|\b(?:that|this|answer|above|result)(?:'s| is| was| seems| looks| must be)"
+    r" (?:not (?:correct|right)|wrong|incorrect|a mistake)\b"
+    r"|\bI (?:have )?(?:made|see) (?:a|an|my) (?:mistake|error)|\bmy mistake\b|\bI was wrong\b"
+    r"|\b(?:scratch that|on second thought)|\bcorrection:"
+    r"|\blet me (?:re(?:calculate|compute|do|consider|think|try)|try again|correct|start over|fix)",
+    re.IGNORECASE,
 )
-_ABBREVIATION = re.compile(
-    r"\b(?:[ap]\.m|[ap]\. m|ft|in|cm|sq|hrs|min|vs|St|Mr|Mrs|Dr)$", re.IGNORECASE
+_DENIED = re.compile(
+    r"[^\n.]{0,20}?\b(?:is|was|seems|would be) (?:not (?:correct|right)|incorrect|wrong)\b"
 )
+_NOT_THIS = re.compile(
+    r"\banswer (?:is|are|was) (?:certainly |definitely )?(?:not|never) ([^\n]{1,60})", re.IGNORECASE
+)
+_LOOKED_AT = 5_000
+_SHORTEST_RETRACTION = 7
 
 
-def _statement(text: str, start: int) -> tuple[int, int]:
-    """From where the answer begins to the end of its sentence or display."""
-    while start < len(text) and text[start] in " \t\n*":
-        start += 1
-    for opened, closed in _DISPLAY.items():
-        if text.startswith(opened, start):
-            end = text.find(closed, start + 2)
-            return (start + 2, end) if end >= 0 else (start, start)
-    for found in _SENTENCE_END.finditer(text, start):
-        inside_math = text.count("$", start, found.start()) % 2 == 1
-        abbreviated = found[0] == "." and _ABBREVIATION.search(text[start : found.start()][-8:])
-        if found[0] == "\n" or not (inside_math or abbreviated):
-            return start, found.start()
-    return start, len(text)
-
-
-def _tidy(text: str, rule: Form, start: int, end: int) -> Extraction:
-    return Extraction(text.strip().strip("*").strip(), rule, start, end)
+def _is_taken_back(text: str, found: Extraction, end: int) -> bool:
+    """Whether the text goes on to say that this is not the answer after all."""
+    start = found.end
+    if end - start < _SHORTEST_RETRACTION:
+        return False
+    end = min(end, start + _LOOKED_AT)
+    if _RETRACTION.search(text, start, end) or _DENIED.match(text, start, end):
+        return True
+    bare_answer = _DELIMITER.sub("", found.text[:60])
+    return any(
+        _DELIMITER.sub("", denied[1]).rstrip(".").startswith(bare_answer)
+        for denied in _NOT_THIS.finditer(text, start, end)
+    )

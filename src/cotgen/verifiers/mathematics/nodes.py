@@ -120,6 +120,21 @@ class Union:
 
 
 @dataclass(frozen=True, slots=True)
+class Intersection:
+    """What sets have in common."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """All values of a name that meet the conditions, `\\{x \\mid x > 2\\}`."""
+
+    name: Node
+    conditions: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Without:
     """A set without the elements of another."""
 
@@ -130,6 +145,13 @@ class Without:
 @dataclass(frozen=True, slots=True)
 class Reals:
     """All real numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Another set of numbers with a name: `Z`, `N`, `Q`, `C`, `Z+`."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +194,15 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class Date:
+    """A day or a whole month; the year or the day is None where the text names none."""
+
+    year: int | None
+    month: int
+    day: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """The letter of an option, with the option's text where that was given."""
 
@@ -184,6 +215,13 @@ class Text:
     """Words without articles and punctuation."""
 
     words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A formula that can only be compared as it is written."""
+
+    tokens: tuple[str, ...]
 
 
 Node = (
@@ -200,25 +238,38 @@ Node = (
     | Sequence
     | Relation
     | Union
+    | Intersection
+    | Where
     | Without
     | Reals
+    | Numbers
     | Matrix
     | Ratio
     | Based
     | Quantity
     | Clock
+    | Date
     | Choice
     | Text
+    | Verbatim
 )
 
 SCALARS = (Number, Symbol, Constant, Sum, Product, Quotient, Power, Root, Function)
 
 
+BOUND = "#"
+"""How the names that a sum, a product, an integral or a limit binds begin."""
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below a node."""
     match node:
-        case Sum(items) | Product(items) | Function(_, items) | Ratio(items) | Union(items):
+        case Sum(items) | Product(items) | Function(_, items) | Ratio(items):
             return items
+        case Union(items) | Intersection(items):
+            return items
+        case Where(name, items):
+            return (name, *items)
         case Sequence(_, _, items) | Relation(items, _):
             return items
         case Quotient(one, two) | Power(one, two) | Without(one, two):
@@ -234,9 +285,9 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def symbols(node: Node) -> frozenset[str]:
-    """The names of the variables in a node."""
+    """The names of the variables in a node; those that a sum or an integral binds are no one's."""
     if isinstance(node, Symbol):
-        return frozenset({node.name})
+        return frozenset() if node.name.startswith(BOUND) else frozenset({node.name})
     return frozenset[str]().union(*map(symbols, children(node)))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from mpmath import MPContext
 from mpmath.ctx_iv import MPIntervalContext
 
+from cotgen.verifiers.mathematics import effort
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
     Function,
@@ -26,11 +27,13 @@ from cotgen.verifiers.mathematics.nodes import (
     Sum,
     Symbol,
     Unreadable,
+    size,
     symbols,
 )
 
 PRECISIONS = (120, 480, 1_600)
 """Bits. The last two resolve 1e-100 beside 1."""
+STEPS_PER_NODE = 15
 MAX_MAGNITUDE = 20_000
 """Bits before or after the point; beyond it exponentials of exponentials lie."""
 _POINTS = ((7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 29, 31, 37, 41, 43), tuple(range(1, 9)))
@@ -53,6 +56,7 @@ def _differ_at(one: Node, two: Node, point: Mapping[str, Fraction]) -> bool:
     for precision in PRECISIONS:
         evaluator = _Evaluator(precision, point)
         try:
+            effort.spend(STEPS_PER_NODE * (size(one) + size(two)))
             left, right = evaluator.value(one), evaluator.value(two)
         except (Unreadable, ArithmeticError, ValueError):
             continue
@@ -68,11 +72,40 @@ def sign(node: Node) -> int | None:
     """-1 or 1 for a constant that is proven negative or positive, else None."""
     for precision in PRECISIONS:
         try:
+            effort.spend(STEPS_PER_NODE * size(node))
             value = _Evaluator(precision, {}).value(node)
         except (Unreadable, ArithmeticError, ValueError):
             return None
         if value.imaginary is None and _excludes_zero(value.real):
             return 1 if value.real.a > 0 else -1
+    return None
+
+
+def is_below(node: Node, bits: int) -> bool:
+    """Whether the absolute value of a constant is proven to be below 2 to the power of -bits."""
+    effort.spend(STEPS_PER_NODE * size(node) * (1 + bits // 500))
+    evaluator = _Evaluator(bits + 60, {})
+    value = evaluator.value(node)
+    limit = evaluator.mp.ldexp(1, -bits)
+    parts = [value.real] if value.imaginary is None else [value.real, value.imaginary]
+    ends = [evaluator.mp.make_mpf(end._mpi_[0]) for part in parts for end in (part.a, part.b)]
+    return all(-limit < end < limit for end in ends)
+
+
+def floor(node: Node) -> int | None:
+    """The next lower whole number of a constant, where an interval lies between two of them."""
+    for precision in PRECISIONS:
+        evaluator = _Evaluator(precision, {})
+        try:
+            effort.spend(STEPS_PER_NODE * size(node))
+            value = evaluator.value(node)
+        except (Unreadable, ArithmeticError, ValueError):
+            return None
+        if value.imaginary is None:
+            ends = [evaluator.mp.make_mpf(end._mpi_[0]) for end in (value.real.a, value.real.b)]
+            low, high = (int(evaluator.mp.floor(end)) for end in ends)
+            if low == high and ends[0] != low:
+                return low
     return None
 
 

@@ -6,14 +6,23 @@ A spelling with two readings (`1/2x`) is read both ways; whoever compares must n
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
+from cotgen.verifiers.mathematics import effort
+from cotgen.verifiers.mathematics.build import (
+    MINUS_ONE,
+    mixed,
+    negative,
+    power,
+    product,
+    quotient,
+    scalar,
+    value,
+)
+from cotgen.verifiers.mathematics.cursor import Cursor, key_of
 from cotgen.verifiers.mathematics.nodes import (
-    SCALARS,
     Based,
     Constant,
     Function,
-    Matrix,
     Node,
     Number,
     PlusMinus,
@@ -21,35 +30,82 @@ from cotgen.verifiers.mathematics.nodes import (
     Product,
     Quantity,
     Quotient,
-    Ratio,
-    Reals,
     Relation,
-    Root,
     Sequence,
-    Sum,
     Symbol,
     TooBig,
-    Union,
     Unreadable,
-    Without,
-    contains,
+    Verbatim,
 )
-from cotgen.verifiers.mathematics.tokens import (
-    MAX_DIGITS,
-    Grouping,
-    Token,
-    plain,
-    tokenize,
-    vocabulary,
+from cotgen.verifiers.mathematics.operators import (
+    IMPLICIT,
+    INFIX,
+    MODULUS,
+    POSTFIX,
+    POWER,
+    PREFIX,
+    PRODUCT,
+    RELATION,
+    RELATIONS,
+    SIGN,
+    SIGNS,
+    SUM,
+    UNIT,
 )
-
-MAX_DEPTH = 40
-MAX_EXPONENT_DIGITS = 6
+from cotgen.verifiers.mathematics.parse_brackets import (
+    CLOSING,
+    braces,
+    bracketed,
+    grouped,
+    together,
+)
+from cotgen.verifiers.mathematics.parse_functions import (
+    ELLIPSES,
+    FRACTIONS,
+    UNARY,
+    begins_factor,
+    command,
+    names_function,
+    word_function,
+)
+from cotgen.verifiers.mathematics.parse_indices import (
+    begins_modulus,
+    combination,
+    is_combination,
+    modulus,
+    subscript,
+)
+from cotgen.verifiers.mathematics.parse_units import unit
+from cotgen.verifiers.mathematics.signs import plain
+from cotgen.verifiers.mathematics.tokens import Grouping, Token, tokenize
+from cotgen.verifiers.mathematics.unfold import unfold
 
 
 def parse(text: str, *, commas_group: Grouping = "outside") -> tuple[Node, ...]:
     """All readings of a text: one, or two where a slash is followed by a product."""
     tokens = tokenize(plain(text), commas_group=commas_group)
+    try:
+        with effort.limited():
+            return tuple(map(_worked_out, _readings(tokens)))
+    except TooBig:
+        raise
+    except Unreadable:
+        if not any(token.kind == "command" and token.text in ELLIPSES for token in tokens):
+            raise
+        return (_verbatim(tokens),)
+
+
+def _worked_out(node: Node) -> Node:
+    """What a reading comes to. `\\sum_{k=1}^{10} k = 55` comes to 55, and is no echo of it."""
+    result = unfold(node)
+    if isinstance(result, Relation) and isinstance(node, Relation) and set(node.signs) == {"="}:
+        first, last = result.sides[0], result.sides[-1]
+        if first == last and node.sides[0] != node.sides[-1]:
+            return last
+    return result
+
+
+def _readings(tokens: list[Token]) -> tuple[Node, ...]:
     parser = _Parser(tokens, slash_takes_product=False)
     first = parser.whole()
     if not parser.slash_is_ambiguous:
@@ -57,298 +113,218 @@ def parse(text: str, *, commas_group: Grouping = "outside") -> tuple[Node, ...]:
     return first, _Parser(tokens, slash_takes_product=True).whole()
 
 
-_RELATIONS = {
-    "=": "=",
-    "<": "<",
-    ">": ">",
-    "\\le": "<=",
-    "\\leq": "<=",
-    "\\leqslant": "<=",
-    "\\ge": ">=",
-    "\\geq": ">=",
-    "\\geqslant": ">=",
-    "\\lt": "<",
-    "\\gt": ">",
-    "\\ne": "!=",
-    "\\neq": "!=",
-    "\\in": "in",
-    "\\approx": "~",
-    "\\equiv": "=",
-}
-_RELATION, _SET, _RATIO, _SUM, _PRODUCT, _SIGN, _IMPLICIT, _POWER, _POSTFIX = range(10, 100, 10)
-_SIGNS = {
-    "+": _SUM,
-    "-": _SUM,
-    "\\pm": _SUM,
-    "\\mp": _SUM,
-    "*": _PRODUCT,
-    "/": _PRODUCT,
-    "\\cdot": _PRODUCT,
-    "\\times": _PRODUCT,
-    "\\div": _PRODUCT,
-    "\\cup": _SET,
-    "\\setminus": _SET,
-    "\\backslash": _SET,
-    "\\\\": 0,
-    ":": _RATIO,
-    "^": _POWER,
-    "!": _POSTFIX,
-    "\\%": _POSTFIX,
-    "%": _POSTFIX,
-    "'": _POSTFIX,
-} | dict.fromkeys(_RELATIONS, _RELATION)
+def _verbatim(tokens: list[Token]) -> Node:
+    """What an ellipsis within a formula stands for is not guessed."""
+    return Verbatim(
+        tuple(
+            "…" if token.kind == "command" and token.text in ELLIPSES else key_of(token)
+            for token in tokens[:-1]
+        )
+    )
 
-_GREEK = vocabulary(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi "
-    "rho sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell"
-)
-_UNARY = vocabulary("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp log")
-_INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
-_UNKNOWN_FUNCTIONS = frozenset("fghFGHPQ")
-_FRACTIONS = frozenset(("frac", "dfrac", "tfrac", "cfrac"))
-_BINOMIALS = frozenset(("binom", "dbinom", "tbinom"))
-_MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "array", "smallmatrix"))
-_CLOSING = {"(": ")", "[": "]", "\\{": "\\}", "\\lbrace": "\\rbrace", "\\lparen": "\\rparen"}
-_FENCES = {
-    "\\lfloor": ("\\rfloor", "floor"),
-    "\\lceil": ("\\rceil", "ceil"),
-    "\\lvert": ("\\rvert", "abs"),
-}
-_JOINERS = frozenset(("and", "or"))
-_NO_UNIT = vocabulary(
-    "and or not than less more minus plus over squared cubed to between about if when where "
-    "hundred thousand million billion trillion dozen half halves third thirds quarter quarters "
-    "fourths fifths tenths hundredths thousandths is are equals equal the so but because since for "
-    "with without at least most remainder r base mod point negative percent factorial no times pi"
-)
-_SCALES = {
-    "hundred": 100,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "dozen": 12,
+
+_UNKNOWN_FUNCTIONS = frozenset("fghFGHPQC")
+MAX_SIDES = 50
+_SIGNED: dict[str, Callable[[Node], Node]] = {
+    "-": negative,
+    "+": lambda node: node,
+    "\\pm": lambda node: PlusMinus(scalar(node)),
+    "\\mp": lambda node: PlusMinus(scalar(node)),
+    "\\approx": lambda node: node,
 }
 
 
-def _key(token: Token) -> str:
-    return "\\" + token.text if token.kind == "command" else token.text
-
-
-class _Parser:
+class _Parser(Cursor):
     """One pass over the tokens of one answer."""
 
-    def __init__(self, tokens: list[Token], *, slash_takes_product: bool) -> None:
-        self.tokens = tokens
-        self.at = 0
-        self.depth = 0
-        self.bars = 0
-        self.slash_takes_product = slash_takes_product
-        self.slash_is_ambiguous = False
-
-    # -- moving ------------------------------------------------------------------------------
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.at]
-
-    def key(self) -> str:
-        """How the next token is looked up; words, numbers and names are never operators."""
-        token = self.token
-        return _key(token) if token.kind in ("sign", "command") else ""
-
-    def step(self) -> Token:
-        token = self.token
-        self.at += 1
-        return token
-
-    def take(self, key: str) -> bool:
-        if self.key() != key:
-            return False
-        self.at += 1
-        return True
-
-    def expect(self, key: str) -> None:
-        if not self.take(key):
-            raise Unreadable(f"expected {key!r}, found {self.token.text!r}"[:80])
-
-    # -- lists -------------------------------------------------------------------------------
-
     def whole(self) -> Node:
-        items = self.items()
-        if self.token.kind != "end":
+        """The whole answer: one node, or a list without brackets."""
+        items, joined = self.joined_items()
+        if self.token.kind != "end" and not self.begins_qualifier():
             raise Unreadable(f"cannot read {self.token.text!r}"[:80])
-        if len(items) == 1:
-            return items[0]
-        return Sequence("", "", tuple(items))
+        return together(grouped(items, self.group_ends), joined)
 
-    def items(self) -> list[Node]:
-        """Members separated by commas, semicolons, `and` or `or`."""
-        found = [self.expression(0)]
-        while self.separator():
-            found.append(self.expression(0))
-        return found
-
-    def separator(self) -> bool:
-        start = self.at
-        while self.key() in (",", ";") or self.joiner():
-            self.at += 1
-        return self.at > start
-
-    def joiner(self) -> bool:
-        token = self.token
-        return (token.kind in ("word", "text") and token.text.lower().strip(" ,") in _JOINERS) or (
-            token.kind == "command" and token.text in ("lor", "vee")
-        )
-
-    # -- expressions -------------------------------------------------------------------------
+    def read(self, tokens: list[Token]) -> Node:
+        part = _Parser([*tokens, Token("end", "")], slash_takes_product=self.slash_takes_product)
+        part.depth = self.depth + 1
+        node = part.whole()
+        self.slash_is_ambiguous |= part.slash_is_ambiguous
+        return node
 
     def expression(self, power: int) -> Node:
         """Pratt's loop: operators that bind tighter than `power` extend what stands left."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise TooBig(f"nested deeper than {MAX_DEPTH}")
+        self.deeper()
         left = self.prefix()
         while (binding := self.binding()) > power:
             left = self.extend(left, binding)
         self.depth -= 1
         return left
 
+    def factor(self) -> Node:
+        return self.expression(IMPLICIT)
+
+    def term(self) -> Node:
+        return self.expression(SUM)
+
+    # -- what extends an expression ----------------------------------------------------------
+
     def binding(self) -> int:
         token, key = self.token, self.key()
-        if key in _SIGNS:
-            return _SIGNS[key]
+        if key in SIGNS:
+            return 0 if key == ">" and self.angles else SIGNS[key]
         if token.kind in ("word", "text"):
-            return 0 if self.joiner() else _RELATION + 1
+            return self.word_binding()
         if key == "_":
-            return _POSTFIX
+            return POSTFIX
         if key == "|" and self.bars:
             return 0
-        return _IMPLICIT if self.starts_atom() else 0
+        if key == "(" and begins_modulus(self):
+            return MODULUS
+        if self.is_times():
+            return PRODUCT
+        return IMPLICIT if self.starts_atom() else 0
+
+    def word_binding(self) -> int:
+        if self.joiner() or self.begins_qualifier():
+            return 0
+        if self.token.text.lower() == "mod":
+            return MODULUS
+        return IMPLICIT if names_function(self) else UNIT
+
+    def is_times(self) -> bool:
+        """The letter in `3 x 10^5`."""
+        before, after = self.tokens[self.at - 1], self.tokens[self.at + 1 : self.at + 3]
+        return (
+            self.token.kind == "name"
+            and self.token.text in "xX"
+            and before.kind == "number"
+            and [token.text for token in after] == ["10", "^"]
+        )
+
+    def factor_follows(self) -> bool:
+        return self.binding() == IMPLICIT
 
     def starts_atom(self) -> bool:
-        token, key = self.token, self.key()
+        token = self.token
         if token.kind in ("number", "name"):
             return True
         if token.kind == "command":
-            return (
-                token.text in _ATOMS
-                or token.text in _GREEK
-                or token.text in _UNARY
-                or key in _FENCES
-            )
-        return key in ("(", "|")
+            return begins_factor(token)
+        return self.key() in ("(", "|", "{", "\\langle") or self.group_follows()
+
+    def group_follows(self) -> bool:
+        """`2[x+1]`: brackets around one value, which are not the end of an interval."""
+        if self.key() not in ("[", "\\{"):
+            return False
+        try:
+            stop = self.closing(self.key(), CLOSING[self.key()])
+        except Unreadable:
+            return False
+        inner = self.tokens[self.at + 1 : stop]
+        signs = [key_of(token) for token in inner if token.kind in ("sign", "command")]
+        first = key_of(inner[0]) if inner and inner[0].kind in ("sign", "command") else ""
+        separated = any(sign in (",", ";", "\\mid", "|", ":") for sign in signs)
+        return bool(inner) and not separated and (first in _SIGNED or first not in SIGNS)
 
     def extend(self, left: Node, binding: int) -> Node:
-        if binding == _RELATION:
+        if binding == RELATION:
             return self.relation(left)
-        if binding == _RELATION + 1:
-            return self.unit(left)
-        if binding == _IMPLICIT:
+        if binding == UNIT:
+            return unit(self, left)
+        if binding == IMPLICIT:
             return self.implicit(left)
+        if binding == MODULUS:
+            return modulus(self, left)
         key = self.key()
         self.at += 1
-        if binding == _POSTFIX:
+        if binding == POSTFIX:
             return self.postfix(left, key)
-        if binding == _POWER:
+        if binding == POWER:
             return self.power(left)
         return self.infix(left, key, binding)
 
     def infix(self, left: Node, key: str, binding: int) -> Node:
         if key in ("/", "\\div"):
-            return Quotient(_scalar(left), self.divisor())
-        right = self.expression(binding)
-        match key:
-            case "+" | "-":
-                sign = right if key == "+" else _negative(right)
-                return Sum((*_terms(_scalar(left)), _scalar(sign)))
-            case "\\pm" | "\\mp":
-                return Sum((*_terms(_scalar(left)), PlusMinus(_scalar(right))))
-            case "\\cup":
-                parts = left.parts if isinstance(left, Union) else (left,)
-                return Union((*parts, right))
-            case ":":
-                items = left.items if isinstance(left, Ratio) else (_scalar(left),)
-                return Ratio((*items, _scalar(right)))
-            case "\\setminus" | "\\backslash":
-                return Without(left, right)
-            case _:
-                return _product(_scalar(left), _scalar(right))
+            return quotient(left, self.divisor())
+        combine = INFIX.get(key, product)
+        return combine(left, self.expression(binding))
 
     def divisor(self) -> Node:
         """What a slash divides by. `1/2x` is (1/2)x or 1/(2x); a blank as in `1/2 x` tells."""
         start = self.at
-        right = self.expression(_IMPLICIT)
+        right = self.factor()
         plain = self.at == start + 1 and isinstance(right, Number) and self.token.spaced
-        if self.binding() != _IMPLICIT or plain:
-            return _scalar(right)
+        if not self.factor_follows() or plain:
+            return scalar(right)
         self.slash_is_ambiguous = True
-        while self.slash_takes_product and self.binding() == _IMPLICIT:
+        while self.slash_takes_product and self.factor_follows():
             right = self.implicit(right)
-        return _scalar(right)
+        return scalar(right)
 
     def implicit(self, left: Node) -> Node:
         """Factors side by side; a number before a fraction of numbers is a mixed number."""
         start = self.at
-        if self.token.kind == "number":
+        if self.token.kind == "number" and not self.may_precede_number(left):
             return self.mixed(left)
-        is_fraction = self.token.kind == "command" and self.token.text in _FRACTIONS
-        right = self.expression(_IMPLICIT)
+        is_fraction = self.token.kind == "command" and self.token.text in FRACTIONS
+        right = self.factor()
         if is_fraction and isinstance(left, Number) and self.tokens[start - 1].kind == "number":
-            return _mixed(left, right)
-        if isinstance(left, Function) and left.name in _UNARY and self.tokens[start].text == "(":
-            raise Unreadable(f"unclear where the argument of {left.name} ends")
-        return _product(_scalar(left), _scalar(right))
+            return mixed(left, right)
+        called = isinstance(left, Function) and left.name in UNARY
+        if called and self.tokens[start].text == "(" and self.tokens[start - 1].text != ")":
+            raise Unreadable("unclear where the argument of a function ends")
+        return product(left, right)
+
+    def may_precede_number(self, left: Node) -> bool:
+        """`5!7!`, `(x+1) 2`, `i 4` and `2^6 3^5` are products; `x 2` might mean anything."""
+        before = self.tokens[self.at - 1]
+        last = left.factors[-1] if isinstance(left, Product) else left
+        raised = isinstance(last, Power) and self.token.spaced and self.ahead(1) == "^"
+        grouped = before.kind == "sign" and before.text in ("!", ")")
+        return grouped or raised or last == Constant("i")
 
     def mixed(self, left: Node) -> Node:
         """`7 1/8`: a whole number, a blank, a fraction of plain numbers."""
-        over = self.number(self.step())
+        over = Number(value(self.step().text))
         if not (isinstance(left, Number) and self.tokens[self.at - 2].kind == "number"):
             raise Unreadable("a number stands right after a factor")
         self.expect("/")
         if self.token.kind != "number":
             raise Unreadable("two numbers side by side")
-        return _mixed(left, Quotient(over, self.number(self.step())))
+        return mixed(left, Quotient(over, Number(value(self.step().text))))
 
     def relation(self, left: Node) -> Node:
         sides, signs = [left], []
-        while self.key() in _RELATIONS:
-            signs.append(_RELATIONS[_key(self.step())])
-            sides.append(self.expression(_RELATION))
+        while self.key() in RELATIONS:
+            signs.append(RELATIONS[key_of(self.step())])
+            sides.append(self.expression(RELATION))
+            if len(sides) > MAX_SIDES:
+                raise TooBig(f"more than {MAX_SIDES} relations in a row")
         return Relation(tuple(sides), tuple(signs))
-
-    def unit(self, left: Node) -> Node:
-        """Words after a value are its unit; `million` and its kin multiply."""
-        words: list[str] = []
-        while self.token.kind in ("word", "text") and not self.joiner():
-            words.extend(self.step().text.lower().replace(".", " ").split())
-            self.unit_exponent(words)
-        return _with_unit(_scalar(left), words)
-
-    def unit_exponent(self, words: list[str]) -> None:
-        if self.take("^"):
-            words.append("^" + _integer_text(self.group()))
-        elif self.key() == "/" and self.tokens[self.at + 1].kind in ("word", "text"):
-            self.at += 1
-            words.append("/")
 
     def power(self, left: Node) -> Node:
         if self.take("\\circ") or self.circle():
-            return self.degrees(_scalar(left))
+            return self.degrees(scalar(left))
+        if key_of(self.token) in ("*", "+") and self.ahead(1) not in ("(", "{"):
+            raise Unreadable("a sign in the place of an exponent")
         exponent = self.group()
         if self.key() in ("^", "!"):
             raise Unreadable("unclear what an exponent holds")
-        return Power(_scalar(left), _scalar(exponent))
+        if is_combination(left, exponent):
+            return combination(left, exponent)
+        if exponent == MINUS_ONE and isinstance(left, Symbol) and self.calls(left):
+            return self.call(f"{left.name}^-1")
+        return power(left, exponent)
 
-    def degrees(self, value: Node) -> Node:
+    def degrees(self, angle: Node) -> Node:
         """An angle, or a temperature where C or F follows."""
         if self.token.kind == "name" and self.token.text in "CF":
-            return Quantity(value, f"degrees {self.step().text.lower()}")
-        return Function("degree", (value,))
+            return Quantity(angle, f"degrees {self.step().text.lower()}")
+        return Function("degree", (angle,))
 
     def circle(self) -> bool:
         """`^{\\circ}`."""
-        keys = [_key(token) for token in self.tokens[self.at : self.at + 3]]
+        keys = [key_of(token) for token in self.tokens[self.at : self.at + 3]]
         if keys != ["{", "\\circ", "}"]:
             return False
         self.at += 3
@@ -358,376 +334,114 @@ class _Parser:
         if key == "_":
             return self.subscript(left)
         if key == "!":
-            return Function("factorial", (_scalar(left),))
+            if not self.take("!"):
+                return Function("factorial", (scalar(left),))
+            if self.key() == "!":
+                raise Unreadable("unclear which factorial this is")
+            return Function("double factorial", (scalar(left),))
+        if key == "\\degree":
+            return self.degrees(scalar(left))
         if key == "'":
             if not isinstance(left, Symbol):
                 raise Unreadable("a prime after no name")
-            return Symbol(left.name + "'")
-        return Function("percent", (_scalar(left),))
+            primed = Symbol(left.name + "'")
+            return self.call(primed.name) if self.calls(primed) else primed
+        return Function("percent", (scalar(left),))
 
     def subscript(self, left: Node) -> Node:
         """`x_1` is a name, `1011_2` a number in base 2."""
         token = self.tokens[self.at - 2]
-        index = self.group()
+        index = subscript(self)
         if isinstance(left, Number) and token.kind == "number" and token.text.isdigit():
             if isinstance(index, Number) and 2 <= index.value <= 36:
                 return Based(token.text.lstrip("0") or "0", int(index.value))
             raise Unreadable("a base that is no number")
-        if isinstance(left, Symbol) and isinstance(index, Number | Symbol):
-            name = index.name if isinstance(index, Symbol) else str(index.value)
-            return Symbol(f"{left.name}_{name}")
+        if isinstance(left, Power) and isinstance(left.base, Symbol):
+            base = self.named(left.base, index if isinstance(index, str) else str(index.value))
+            return Power(base, left.exponent)
+        if isinstance(left, Symbol | Function) and isinstance(index, Number):
+            return self.named(left, str(index.value))
+        if isinstance(left, Symbol | Function) and isinstance(index, str):
+            return self.named(left, index)
         raise Unreadable("a subscript after no name")
+
+    def named(self, left: Symbol | Function, index: str) -> Node:
+        if isinstance(left, Function):
+            return Function(f"{left.name}_{index}", left.args)
+        bare = left.name.rstrip("'")
+        name = Symbol(f"{bare}_{index}{left.name[len(bare) :]}")
+        return self.call(name.name) if self.calls(name) else name
+
+    def calls(self, name: Symbol) -> bool:
+        """Whether a bracket after this name holds arguments."""
+        if self.key() == "{":
+            return self.ahead(1) == "("
+        if self.key() != "(":
+            return False
+        if name.name[0] in _UNKNOWN_FUNCTIONS:
+            return True
+        stop = self.closing("(", ")")
+        inner = self.tokens[self.at + 1 : stop]
+        defines = key_of(self.tokens[stop + 1]) in ("=", ":=") and bool(inner)
+        if defines and any(key_of(token) in ("\\cup", "\\cap") for token in inner):
+            return True
+        point = name.name[0].isupper() and not self.token.spaced and self.lists(inner)
+        return (defines and len(inner) == 1 and inner[0].kind == "name") or point
+
+    def lists(self, tokens: list[Token]) -> bool:
+        """Whether a comma stands among tokens outside all brackets."""
+        depth = 0
+        for token in tokens:
+            depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+            if token.text == "," and depth == 0 and token.kind == "sign":
+                return True
+        return False
+
+    def call(self, name: str) -> Node:
+        inner = self.group()
+        return Function(f"?{name}", inner.items if isinstance(inner, Sequence) else (inner,))
 
     # -- what an expression begins with ---------------------------------------------------------
 
     def prefix(self) -> Node:
         token, key = self.token, self.key()
         if token.kind == "number":
-            return self.number(self.step())
+            return Number(value(self.step().text))
         if token.kind == "name":
             return self.name(self.step().text)
+        if names_function(self):
+            return word_function(self)
         if token.kind in ("word", "text", "end"):
             raise Unreadable(f"words: {token.text!r}" if token.text else "something is missing")
+        if key == "+" and self.ahead(1) == "/" and self.ahead(2) == "-":
+            self.at += 3
+            return PlusMinus(scalar(self.expression(SIGN)))
         if key in _SIGNED:
             self.at += 1
-            return _SIGNED[key](self.expression(_SIGN))
-        if key in _CLOSING or key in ("]",):
-            return self.bracketed()
-        if key == "{":
-            return self.braces()
-        if key == "|":
-            return self.absolute()
-        if key in _FENCES:
-            return self.fenced()
+            return _SIGNED[key](self.expression(SIGN))
+        if key in PREFIX:
+            return PREFIX[key](self)
         if token.kind == "command":
-            return self.command(self.step().text)
+            return command(self, self.step().text)
         raise Unreadable(f"cannot read {token.text!r}"[:80])
 
-    def number(self, token: Token) -> Node:
-        return Number(_value(token.text))
+    def bracketed(self) -> Node:
+        return bracketed(self)
 
     def name(self, name: str) -> Node:
         if name == "e" or name == "i":
             return Constant(name)  # type: ignore[arg-type]
-        if name in _UNKNOWN_FUNCTIONS and self.key() == "(":
-            inner = self.bracketed()
-            args = inner.items if isinstance(inner, Sequence) else (inner,)
-            return Function(f"?{name}", args)
-        return Symbol(name)
-
-    def bracketed(self) -> Node:
-        """Parentheses around one value group it; all other brackets make a sequence."""
-        opened = _key(self.step())
-        if opened == "\\{" or opened == "\\lbrace":
-            return self.set_braces(_CLOSING[opened])
-        bars, self.bars = self.bars, 0
-        items = self.items()
-        self.bars = bars
-        closed = _key(self.step())
-        if closed not in (")", "]", "["):
-            raise Unreadable(f"{opened!r} is not closed")
-        if len(items) == 1:
-            if (opened, closed) not in (("(", ")"), ("[", "]")):
-                raise Unreadable(f"{opened!r} is closed by {closed!r}")
-            return items[0]
-        if opened == "]" and closed not in ("[", "]", ")"):
-            raise Unreadable("brackets that do not match")
-        return Sequence(opened, closed, tuple(items))  # type: ignore[arg-type]
-
-    def set_braces(self, closing: str) -> Node:
-        if self.take(closing):
-            return Sequence("{", "}", ())
-        items = self.items()
-        self.expect(closing)
-        return Sequence("{", "}", tuple(items))
-
-    def braces(self) -> Node:
-        """TeX's own braces group."""
-        self.expect("{")
-        items = self.items()
-        self.expect("}")
-        return items[0] if len(items) == 1 else Sequence("", "", tuple(items))
-
-    def absolute(self) -> Node:
-        self.expect("|")
-        self.bars += 1
-        inner = self.expression(0)
-        self.bars -= 1
-        self.expect("|")
-        return Function("abs", (_scalar(inner),))
-
-    def fenced(self) -> Node:
-        closing, name = _FENCES[_key(self.step())]
-        inner = self.expression(0)
-        self.expect(closing)
-        return Function(name, (_scalar(inner),))
-
-    # -- commands ----------------------------------------------------------------------------
-
-    def command(self, name: str) -> Node:
-        if name in _ATOMS:
-            return _ATOMS[name](self)
-        if name in _GREEK:
-            return Symbol(name)
-        if name in _UNARY:
-            return self.function(name)
-        raise Unreadable(f"unknown command {name[:30]!r}")
-
-    def fraction(self) -> Node:
-        over = self.argument(first_digit=True)
-        under = self.argument(first_digit=False)
-        if _begins_with_d(over) and _begins_with_d(under):
-            raise Unreadable("a derivative")
-        return Quotient(over, under)
-
-    def argument(self, *, first_digit: bool) -> Node:
-        """A braced group or, as TeX has it, one digit or sign."""
-        token = self.token
-        if token.kind != "number":
-            return _scalar(self.group())
-        if len(token.text) == 1:
-            return self.number(self.step())
-        if not first_digit or len(token.text) > 2 or not token.text.isdigit():
-            raise Unreadable("unclear where a fraction ends")
-        self.tokens = self.tokens.copy()
-        self.tokens[self.at] = Token("number", token.text[1:])
-        return Number(Fraction(int(token.text[0])))
+        symbol = Symbol(name)
+        return self.call(name) if self.calls(symbol) else symbol
 
     def group(self) -> Node:
-        """An argument: a braced group, else one atom with its sign."""
         if self.key() == "{":
-            return self.braces()
+            return braces(self)
         if self.key() in ("-", "+"):
-            return _SIGNED[_key(self.step())](self.expression(_POWER))
+            return _SIGNED[key_of(self.step())](self.expression(POWER))
         if self.key() == "(":
             return self.bracketed()
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise TooBig(f"nested deeper than {MAX_DEPTH}")
+        self.deeper()
         node = self.prefix()
         self.depth -= 1
         return node
-
-    def root(self) -> Node:
-        index = 2
-        if self.take("["):
-            node = self.expression(0)
-            self.expect("]")
-            if not isinstance(node, Number) or not 2 <= node.value <= 100:
-                raise Unreadable("a root of this kind")
-            index = int(node.value)
-        return Root(_scalar(self.group()), index)
-
-    def binomial(self) -> Node:
-        if self.key() == "(":
-            inner = self.bracketed()
-            if isinstance(inner, Sequence) and len(inner.items) == 2:
-                return Function("binomial", inner.items)
-        over = _scalar(self.group())
-        return Function("binomial", (over, _scalar(self.group())))
-
-    def listed(self, name: str) -> Node:
-        inner = self.bracketed() if self.key() == "(" else self.group()
-        args = inner.items if isinstance(inner, Sequence) else (inner,)
-        return Function(name, tuple(map(_scalar, args)))
-
-    def function(self, name: str) -> Node:
-        base: Node | None = None
-        power: Node | None = None
-        if name == "log" and self.take("_"):
-            base = _scalar(self.group())
-        if self.take("^"):
-            power = _scalar(self.group())
-        if power == Number(Fraction(-1)) or power == _negative(Number(Fraction(1))):
-            if name not in _INVERSES:
-                raise Unreadable(f"{name} to the power of -1")
-            name, power = _INVERSES[name], None
-        args = (self.function_argument(),)
-        called = Function(name, args if base is None else (*args, base))
-        return called if power is None else Power(called, power)
-
-    def function_argument(self) -> Node:
-        """`\\sin 2x` takes the product, `\\sin(2x)y` only what the brackets hold."""
-        if self.key() in ("(", "{", "["):
-            return _scalar(self.group() if self.key() != "[" else self.bracketed())
-        if self.key() in ("-", "+"):
-            return _SIGNED[_key(self.step())](self.function_argument())
-        node = self.expression(_IMPLICIT)
-        while self.binding() == _IMPLICIT and self.continues_argument():
-            node = self.implicit(node)
-        return _scalar(node)
-
-    def continues_argument(self) -> bool:
-        token = self.token
-        return token.kind in ("number", "name") or (
-            token.kind == "command"
-            and (token.text in _GREEK or token.text == "pi" or token.text in _FRACTIONS)
-        )
-
-    def environment(self) -> Node:
-        name = self.environment_name()
-        if name not in _MATRICES:
-            raise Unreadable(f"unknown environment {name[:30]!r}")
-        if name == "array" and self.key() == "{":
-            while _key(self.step()) != "}":
-                if self.token.kind == "end":
-                    raise Unreadable("an array is not closed")
-        rows: list[tuple[Node, ...]] = []
-        while not self.take("\\end"):
-            rows.append(self.row())
-        if self.environment_name() != name or len({len(row) for row in rows}) != 1:
-            raise Unreadable("a matrix of uneven rows")
-        return Matrix(tuple(rows))
-
-    def row(self) -> tuple[Node, ...]:
-        entries = [self.expression(0)]
-        while self.take("&"):
-            entries.append(self.expression(0))
-        if not self.take("\\\\") and self.key() != "\\end":
-            raise Unreadable("a matrix is not closed")
-        return tuple(entries)
-
-    def environment_name(self) -> str:
-        self.expect("{")
-        name = ""
-        while self.token.kind in ("name", "word", "text"):
-            name += self.step().text
-        self.expect("}")
-        return name
-
-    def blackboard(self) -> Node:
-        inner = self.group()
-        if inner != Symbol("R"):
-            raise Unreadable("a set of numbers other than the real ones")
-        return Reals()
-
-
-def _negative(node: Node) -> Node:
-    if isinstance(node, Number):
-        return Number(-node.value)
-    if isinstance(node, PlusMinus):
-        return node
-    return _product(Number(Fraction(-1)), _scalar(node))
-
-
-_SIGNED: dict[str, Callable[[Node], Node]] = {
-    "-": _negative,
-    "+": lambda node: node,
-    "\\pm": lambda node: PlusMinus(_scalar(node)),
-    "\\mp": lambda node: PlusMinus(_scalar(node)),
-    "\\approx": lambda node: node,
-}
-
-_ATOMS: dict[str, Callable[[_Parser], Node]] = {
-    "sqrt": _Parser.root,
-    "pi": lambda _: Constant("pi"),
-    "infty": lambda _: Constant("oo"),
-    "emptyset": lambda _: Sequence("{", "}", ()),
-    "varnothing": lambda _: Sequence("{", "}", ()),
-    "begin": _Parser.environment,
-    "mathbb": _Parser.blackboard,
-    "gcd": lambda parser: parser.listed("gcd"),
-    "lcm": lambda parser: parser.listed("lcm"),
-    "abs": lambda parser: parser.listed("abs"),
-    "floor": lambda parser: parser.listed("floor"),
-    "ceil": lambda parser: parser.listed("ceil"),
-}
-_ATOMS |= dict.fromkeys(_FRACTIONS, _Parser.fraction)
-_ATOMS |= dict.fromkeys(_BINOMIALS, _Parser.binomial)
-
-
-def _scalar(node: Node) -> Node:
-    """Only numbers and expressions can be calculated with."""
-    if not isinstance(node, (*SCALARS, PlusMinus)):
-        raise Unreadable(f"cannot calculate with a {type(node).__name__.lower()}")
-    return node
-
-
-def _begins_with_d(node: Node) -> bool:
-    match node:
-        case Product((first, *_)) | Power(first, _):
-            return _begins_with_d(first)
-        case _:
-            return node == Symbol("d")
-
-
-def _terms(node: Node) -> tuple[Node, ...]:
-    return node.terms if isinstance(node, Sum) else (node,)
-
-
-def _product(left: Node, right: Node) -> Node:
-    factors = left.factors if isinstance(left, Product) else (left,)
-    return Product((*factors, right))
-
-
-def _mixed(whole: Node, part: Node) -> Node:
-    """`3\\frac{1}{2}`; a fraction that is not below 1 makes it no mixed number."""
-    match whole, part:
-        case Number(value), Quotient(Number(over), Number(under)) if (
-            value.denominator == 1 and 0 < over < under and over.denominator == 1
-        ):
-            return Number(value + over / under)
-        case _, Quotient(Number(), Number()):
-            raise Unreadable("a number before a fraction that is no mixed number")
-        case _:
-            return _product(whole, part)
-
-
-def _with_unit(value: Node, words: list[str]) -> Node:
-    if not contains(value, (Number, Constant)):
-        raise Unreadable("words after what is no number")
-    scale = 1
-    while words and words[0] in _SCALES:
-        scale *= _SCALES[words.pop(0)]
-    if scale > 1:
-        value = _product(value, Number(Fraction(scale)))
-    if words[:1] == ["of"] or not words:
-        words = words[1:]
-    if words in (["percent"], ["per", "cent"]):
-        return Function("percent", (value,))
-    unit = " ".join(words)
-    if not words:
-        return value
-    if len(words) > 6 or _NO_UNIT & frozenset(words) or not _spelled(unit):
-        raise Unreadable(f"words that are no unit: {unit[:60]!r}")
-    if words in (["degrees"], ["degree"]):
-        return Function("degree", (value,))
-    if isinstance(value, Function) and value.name == "degree":
-        return Quantity(value.args[0], f"degrees {unit}")
-    return Quantity(value, unit)
-
-
-def _spelled(unit: str) -> bool:
-    return all(letter.isalpha() or letter in " ^/-0123456789'" for letter in unit)
-
-
-def _integer_text(node: Node) -> str:
-    if isinstance(node, Number) and node.value.denominator == 1:
-        return str(node.value)
-    raise Unreadable("a unit to a power that is no whole number")
-
-
-def _value(text: str) -> Fraction:
-    """The exact value of a number's spelling."""
-    if len(text) > MAX_DIGITS:
-        raise TooBig(f"a number of more than {MAX_DIGITS} digits")
-    if "\\" in text:
-        return _repeating(text)
-    mantissa, _, exponent = text.lower().partition("e")
-    if not exponent:
-        return Fraction(text)
-    if len(exponent.lstrip("+-")) > 4 or abs(int(exponent)) > MAX_DIGITS:
-        raise TooBig(f"an exponent beyond {MAX_DIGITS}")
-    if exponent[0] in "+-" and "e" in text and "." not in mantissa and mantissa != "1":
-        raise Unreadable(f"{text[:30]!r} may be a product with e or a power of ten")
-    return Fraction(mantissa) * Fraction(10) ** int(exponent)
-
-
-def _repeating(text: str) -> Fraction:
-    """`0.1\\overline{6}`."""
-    fixed, _, rest = text.partition("\\")
-    digits = "".join(letter for letter in rest if letter.isdigit())
-    whole, _, places = fixed.partition(".")
-    scale = 10 ** len(places)
-    repeated = Fraction(int(digits), (10 ** len(digits) - 1) * scale)
-    return Fraction(int((whole + places) or "0"), scale) + repeated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 
-from cotgen.verifiers.mathematics import algebra, numeric, symbolic
+from cotgen.verifiers.mathematics import algebra, exact, forms, numeric, symbolic
 from cotgen.verifiers.mathematics.decision import (
     Decision,
     different,
@@ -51,7 +51,7 @@ def compare_scalars(one: Node, two: Node) -> Decision:
 
 
 def _compare(one: Node, two: Node) -> Decision:
-    gap: algebra.Form | None = None
+    gap: forms.Form | None = None
     problem, too_big = "", False
     try:
         left, right = algebra.normal(one), algebra.normal(two)
@@ -59,7 +59,7 @@ def _compare(one: Node, two: Node) -> Decision:
         if not gap.over:
             rational = left.value is not None
             return equal("exact" if rational else "algebra")
-        if algebra.decides(gap):
+        if forms.decides(gap):
             return _differ(one, two, "exact" if right.value is not None else "algebra")
     except Undefined as error:
         return undecided("exact", str(error))
@@ -68,6 +68,8 @@ def _compare(one: Node, two: Node) -> Decision:
         too_big = isinstance(error, TooBig)
     if numeric.differ(one, two):
         return _differ(one, two, "numeric")
+    if not symbols(one) | symbols(two) and exact.same(one, two):
+        return equal("algebra")
     if not too_big and symbolic.equal(one, two):
         return equal("symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")
@@ -122,7 +124,13 @@ def _is_undefined(node: Node) -> bool:
     return False
 
 
+_WITH_LIMITS = frozenset(("sum", "prod", "integral", "limit", "limit+", "limit-"))
+
+
 def _mentions_infinity(node: Node) -> bool:
+    """Whether infinity is calculated with; as the limit of a sum it is not."""
+    if isinstance(node, Function) and node.name in _WITH_LIMITS:
+        return False
     return node == Constant("oo") or any(map(_mentions_infinity, children(node)))
 
 

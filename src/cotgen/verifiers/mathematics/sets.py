@@ -7,22 +7,30 @@ from fractions import Fraction
 from functools import cmp_to_key
 from itertools import pairwise
 
+from cotgen.verifiers.mathematics import algebra, forms
 from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
     Constant,
+    Function,
+    Intersection,
     Node,
     Number,
+    PlusMinus,
     Product,
     Reals,
     Relation,
     Sequence,
+    Sum,
     Symbol,
     Union,
     Unreadable,
+    Where,
     Without,
     symbols,
 )
 from cotgen.verifiers.mathematics.scalars import order
 
+_SIGNS = frozenset(("<", "<=", ">", ">=", "in", "!="))
 _INFINITY: Node = Constant("oo")
 _MINUS_INFINITY: Node = Product((Number(Fraction(-1)), _INFINITY))
 MAX_PARTS = 50
@@ -41,10 +49,13 @@ class Interval:
 def is_surely_set(node: Node) -> bool:
     """Whether a node can be nothing but a set of numbers: `(1,2)` may also be a point."""
     match node:
-        case Union() | Without() | Reals():
+        case Union() | Intersection() | Without() | Reals() | Where():
             return True
         case Relation(_, signs):
-            return all(sign in ("<", "<=", ">", ">=", "in", "!=") for sign in signs)
+            return all(sign in _SIGNS for sign in signs)
+        case Sequence("", "", items) if items:
+            first = isinstance(items[0], Relation) and is_surely_set(items[0])
+            return first and all(isinstance(item, Relation | Number) for item in items)
         case Sequence("(" | "[" | "]", close, (low, high)):
             mixed = (node.open, close) not in (("(", ")"), ("[", "]"))
             return mixed or low == _MINUS_INFINITY or high == _INFINITY
@@ -73,34 +84,139 @@ def _parts(node: Node) -> list[Interval]:
             return [Interval(_MINUS_INFINITY, _INFINITY, True, True)]
         case Union(parts):
             return [interval for part in parts for interval in _parts(part)]
+        case Intersection(parts):
+            return _common(parts)
+        case Where(Symbol() as name, conditions):
+            if any(symbols(each) - {name.name} for each in conditions):
+                raise Unreadable("a set with other unknowns")
+            return _common(conditions)
         case Without(whole, part):
             return _without(_parts(whole), part)
-        case Sequence("{", "}", items):
-            return [Interval(item, item, False, False) for item in items]
-        case Sequence("(" | "[" | "]" as opened, ")" | "]" | "[" as closed, (low, high)):
-            return [Interval(low, high, opened != "[", closed != "]")]
+        case Sequence():
+            return _from_sequence(node)
         case Relation():
             return _from_relation(node)
         case _:
             raise Unreadable("no set of numbers")
 
 
+def _from_sequence(node: Sequence) -> list[Interval]:
+    match node:
+        case Sequence("{", "}", items):
+            return [Interval(item, item, False, False) for item in items]
+        case Sequence("(" | "[" | "]" as opened, ")" | "]" | "[" as closed, (low, high)):
+            return [Interval(low, high, opened != "[", closed != "]")]
+        case Sequence("", "", (Relation(), *_) as items):
+            return _listed(items)
+        case Sequence("", "", items) if all(isinstance(item, SCALARS) for item in items):
+            return [Interval(item, item, False, False) for item in items]
+        case _:
+            raise Unreadable("no set of numbers")
+
+
+def _common(parts: tuple[Node, ...]) -> list[Interval]:
+    found = [*_merged(_parts(parts[0]))]
+    for part in parts[1:]:
+        others = _merged(_parts(part))
+        if len(found) * len(others) > MAX_PARTS:
+            raise Unreadable(f"a set of more than {MAX_PARTS} parts")
+        found = [each for one in found for two in others for each in _overlap(one, two)]
+    return found
+
+
+def _overlap(one: Interval, two: Interval) -> list[Interval]:
+    low, high = order(one.low, two.low), order(one.high, two.high)
+    common = Interval(
+        one.low if low >= 0 else two.low,
+        one.high if high <= 0 else two.high,
+        (low >= 0 and one.open_low) or (low <= 0 and two.open_low),
+        (high <= 0 and one.open_high) or (high >= 0 and two.open_high),
+    )
+    gap = order(common.low, common.high)
+    empty = gap > 0 or (gap == 0 and (common.open_low or common.open_high))
+    return [] if empty else [common]
+
+
+def _listed(items: tuple[Node, ...]) -> list[Interval]:
+    """Inequalities with commas between: all of them, or any where no number meets all.
+
+    `x \\ne 2, 3` leaves out both.
+    """
+    if len(frozenset[str]().union(*map(symbols, items))) != 1:
+        raise Unreadable("inequalities of several unknowns")
+    first = items[0]
+    if isinstance(first, Relation) and first.signs == ("!=",):
+        items = tuple(
+            item if isinstance(item, Relation) else Relation((first.sides[0], item), ("!=",))
+            for item in items
+        )
+        return _common(items)
+    both, any_ = _merged(_common(items)), _merged(_parts(Union(items)))
+    if not both:
+        return list(any_)
+    if same(any_, _merged(_parts(Reals()))):
+        return list(both)
+    raise Unreadable("inequalities of which all or any may be meant")
+
+
 def _from_relation(relation: Relation) -> list[Interval]:
-    """`1 < x <= 3`, `x > 5`, `x \\in [1,2]`, `x \\ne 2`: one unknown, alone in its place."""
+    """`1 < x <= 3`, `2x > 5`, `|x - 1| < 2`, `x \\in [1,2]`, `x \\ne 2`: one unknown."""
+    if len(symbols(relation)) != 1:
+        raise Unreadable("a relation that is no interval")
     match relation:
         case Relation((Symbol(), inner), ("in",)):
             return _parts(inner)
-        case Relation((Symbol(), value), ("!=",)) if not symbols(value):
-            return _without(_parts(Reals()), Sequence("{", "}", (value,)))
-        case Relation((Symbol(), value), (sign,)) if not symbols(value):
-            return [_half(sign, value)]
-        case Relation((value, Symbol()), (sign,)) if not symbols(value):
-            return [_half(_FLIPPED.get(sign, sign), value)]
-        case Relation((low, Symbol(), high), (first, second)) if not symbols(low) | symbols(high):
-            if first in ("<", "<=") and second in ("<", "<="):
-                return [Interval(low, high, first == "<", second == "<")]
-            if first in (">", ">=") and second in (">", ">="):
-                return [Interval(high, low, second == ">", first == ">")]
+        case Relation((left, right), (sign,)):
+            return _from_pair(left, right, sign)
+        case Relation(sides, signs):
+            directions = {sign[0] for sign in signs}
+            if len(sides) > 4 or directions not in ({"<"}, {">"}):
+                raise Unreadable("a relation that is no interval")
+            pairs = (
+                Relation(pair, (sign,)) for pair, sign in zip(pairwise(sides), signs, strict=True)
+            )
+            return _common(tuple(pair for pair in pairs if symbols(pair)))
+    raise Unreadable("a relation that is no interval")
+
+
+def _from_pair(left: Node, right: Node, sign: str) -> list[Interval]:
+    if not symbols(left):
+        left, right, sign = right, left, flipped(sign)
+    if isinstance(left, Function) and left.name == "abs" and not symbols(right):
+        return _from_absolute(left.args[0], right, sign)
+    if not isinstance(left, Symbol) or symbols(right):
+        left, right, sign = _solved(left, right, sign)
+    if sign == "!=":
+        return _without(_parts(Reals()), Sequence("{", "}", _both(right)))
+    return [_half(sign, right)]
+
+
+def _both(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, PlusMinus):
+        return node.term, Product((Number(Fraction(-1)), node.term))
+    return (node,)
+
+
+def _solved(left: Node, right: Node, sign: str) -> tuple[Node, Node, str]:
+    """A linear inequality with the unknown alone on the left."""
+    form = algebra.normal(Sum((left, Product((Number(Fraction(-1)), right)))))
+    line = forms.line(form)
+    if line is None:
+        raise Unreadable("a relation that is not linear")
+    name, slope, rest = line
+    value = Number(-rest / slope)
+    return Symbol(name), value, sign if slope > 0 else flipped(sign)
+
+
+def _from_absolute(inner: Node, bound: Node, sign: str) -> list[Interval]:
+    negative = Product((Number(Fraction(-1)), bound))
+    if order(bound, Number(Fraction(0))) <= 0:
+        raise Unreadable("an absolute value beside what is not positive")
+    if sign in ("<", "<="):
+        return _common((Relation((inner, bound), (sign,)), Relation((negative, inner), (sign,))))
+    if sign in (">", ">="):
+        pair = (Relation((inner, bound), (sign,)), Relation((inner, negative), (flipped(sign),)))
+        return _parts(Union(pair))
     raise Unreadable("a relation that is no interval")
 
 
@@ -121,13 +237,27 @@ def _half(sign: str, value: Node) -> Interval:
 
 
 def _without(whole: list[Interval], part: Node) -> list[Interval]:
-    if not isinstance(part, Sequence) or part.open != "{":
-        raise Unreadable("a difference of two sets of this kind")
-    if len(part.items) > MAX_PARTS:
-        raise Unreadable(f"a set of more than {MAX_PARTS} parts")
-    for point in part.items:
-        whole = [piece for interval in whole for piece in _cut(interval, point)]
-    return whole
+    if isinstance(part, Sequence) and part.open == "{":
+        if len(part.items) > MAX_PARTS:
+            raise Unreadable(f"a set of more than {MAX_PARTS} parts")
+        for point in part.items:
+            whole = [piece for interval in whole for piece in _cut(interval, point)]
+        return whole
+    outside = _outside(_merged(_parts(part)))
+    return [each for one in whole for two in outside for each in _overlap(one, two)]
+
+
+def _outside(parts: tuple[Interval, ...]) -> list[Interval]:
+    """What lies between, before and behind intervals in order."""
+    found: list[Interval] = []
+    low, open_low = _MINUS_INFINITY, True
+    for part in parts:
+        if part.low != _MINUS_INFINITY:
+            found.append(Interval(low, part.low, open_low, not part.open_low))
+        low, open_low = part.high, not part.open_high
+    if low != _INFINITY:
+        found.append(Interval(low, _INFINITY, open_low, True))
+    return [part for part in found if order(part.low, part.high) < 0 or not part.open_low]
 
 
 def _cut(interval: Interval, point: Node) -> list[Interval]:

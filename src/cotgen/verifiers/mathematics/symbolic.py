@@ -1,13 +1,21 @@
-"""The symbolic tier: sympy, built from nodes and never from text.
+"""The symbolic tier: what sympy shows to be equal, in a process that can be killed.
 
-Confirms only: a difference that simplifies to zero. Slow, hence last, and only for small answers.
+Confirms only: a difference that simplifies to zero. Slow, hence last, only for small answers, and
+within the time that one judgement may spend on it. This side never imports sympy.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from cotgen.errors import CotgenError
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
     Function,
@@ -20,120 +28,106 @@ from cotgen.verifiers.mathematics.nodes import (
     Sum,
     Symbol,
     Unreadable,
-    contains,
     size,
 )
 
+if TYPE_CHECKING:
+    from cotgen.workers.helper import Helper
+
 MAX_SIZE = 50
-MAX_BITS = 400
-MAX_EXPONENT = 40
-MAX_SUM_EXPONENT = 6
+MAX_PACKED = 8_000
+PROCESSOR_S = 0.5
+"""What all comparisons of one judgement may use together, in processor time: a busy machine makes
+them slower, not undecided."""
+_MEMORY_MB = 1_024
+_LONGEST_S = 5.0
+_MODULE = Path(__file__).with_name("simplify.py")
 
-Expression = Any
-"""A sympy expression: the library carries no types."""
 
-_FUNCTIONS = frozenset(
-    (
-        *("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "exp"),
-        *("floor", "factorial", "binomial"),
-    )
-)
-_RENAMED = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ceil": "ceiling", "abs": "Abs"}
+class Budget:
+    """What one judgement has left for this tier, and why it got no answer, if it did not."""
+
+    def __init__(self, within_s: float) -> None:
+        self.deadline = time.monotonic() + within_s
+        self.processor_s = PROCESSOR_S
+        self.trouble = ""
+
+
+@contextmanager
+def limited(within_s: float) -> Iterator[Budget]:
+    """One budget for all comparisons that this thread makes inside."""
+    _current.budget = budget = Budget(within_s)
+    try:
+        yield budget
+    finally:
+        del _current.budget
+
+
+_current = threading.local()
 
 
 def equal(one: Node, two: Node) -> bool:
     """Whether sympy shows two expressions to be equal. False means: not shown."""
     if size(one) + size(two) > MAX_SIZE:
         return False
-    import sympy
-
     try:
-        gap = _build(one) - _build(two)
+        request = msgspec.msgpack.encode((_packed(one), _packed(two)))
     except Unreadable:
         return False
-    if gap.has(sympy.nan, sympy.zoo, sympy.oo):
+    budget: Budget = getattr(_current, "budget", None) or Budget(_LONGEST_S)
+    return len(request) <= MAX_PACKED and _shown(request, budget)
+
+
+def _shown(request: bytes, budget: Budget) -> bool:
+    within_s = budget.deadline - time.monotonic()
+    if budget.trouble or within_s <= 0:
+        # One expression took it all; the others of this answer would fare no better.
+        budget.trouble = budget.trouble or "out of time"
         return False
-    return any(simpler(gap) == 0 for simpler in (sympy.expand, sympy.simplify, _expanded))
+    try:
+        answer = _helper().ask(request, within_s=within_s, processor_s=budget.processor_s)
+    except CotgenError as error:
+        budget.trouble = str(error)
+        return False
+    budget.processor_s -= answer.seconds
+    if answer.reason or budget.processor_s <= 0:
+        budget.trouble = answer.reason or "out of time"
+    return answer.data == b"1"
 
 
-def _expanded(expression: Expression) -> Expression:
-    import sympy
-
-    return sympy.simplify(sympy.expand(expression, func=True, trig=True, complex=False))
+_shared: dict[Path, Helper] = {}
 
 
-def _build(node: Node) -> Expression:
-    import sympy
+def _helper() -> Helper:
+    """Made when it is first needed: most judgements never come here."""
+    found = _shared.get(_MODULE)
+    if found is None:
+        from cotgen.workers.helper import Helper
 
+        # No lock, which a fork could inherit held; of two threads' helpers one is never started.
+        found = _shared.setdefault(_MODULE, Helper(_MODULE, memory_mb=_MEMORY_MB))
+    return found
+
+
+def _packed(node: Node) -> list[Any]:
     match node:
         case Number(value):
-            return _rational(value)
+            return ["number", f"{value.numerator:x}", f"{value.denominator:x}"]
         case Symbol(name):
-            return sympy.Symbol(name)
+            return ["symbol", name]
         case Constant(name):
-            return {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "oo": sympy.oo}[name]
+            return ["constant", name]
         case Sum(terms):
-            return sympy.Add(*map(_build, terms))
+            return ["sum", *map(_packed, terms)]
         case Product(factors):
-            return sympy.Mul(*map(_build, factors))
+            return ["product", *map(_packed, factors)]
         case Quotient(over, under):
-            return _build(over) / _build(under)
+            return ["quotient", _packed(over), _packed(under)]
         case Power(base, exponent):
-            return _power(base, exponent)
+            return ["power", _packed(base), _packed(exponent)]
         case Root(radicand, index):
-            return _root(_build(radicand), index)
+            return ["root", _packed(radicand), index]
         case Function(name, args):
-            return _function(name, [_build(arg) for arg in args])
+            return ["function", name, *map(_packed, args)]
         case _:
             raise Unreadable("no expression")
-
-
-def _rational(value: Fraction) -> Expression:
-    import sympy
-
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
-        raise Unreadable("a number too big for sympy")
-    return sympy.Rational(value.numerator, value.denominator)
-
-
-def _power(base: Node, exponent: Node) -> Expression:
-    """What sympy works out or expands at once is checked for its size here."""
-    raised, power = _build(base), _build(exponent)
-    limit = MAX_SUM_EXPONENT if contains(base, Sum) else MAX_EXPONENT
-    small = power.is_Rational and abs(power) <= limit
-    if power.is_Rational and not small:
-        raise Unreadable("a power too big for sympy")
-    if power.is_number and raised.is_number and contains(exponent, (Power, Function)):
-        raise Unreadable("a tower of powers")
-    return raised**power
-
-
-def _root(radicand: Expression, index: int) -> Expression:
-    import sympy
-
-    if index % 2 and radicand.is_number and radicand.is_negative:
-        return -sympy.root(-radicand, index)
-    return sympy.root(radicand, index)
-
-
-def _function(name: str, args: list[Expression]) -> Expression:
-    import sympy
-
-    match name, args:
-        case "percent", [arg]:
-            return arg / 100
-        case "degree", [arg]:
-            return arg * sympy.pi / 180
-        case "ln", [arg]:
-            return sympy.log(arg)
-        case "lg", [arg]:
-            return sympy.log(arg, 10)
-        case "log", [arg, base]:
-            return sympy.log(arg, base)
-        case (("factorial" | "binomial"), _) if any(
-            arg.is_number and not (arg.is_Integer and 0 <= arg <= 200) for arg in args
-        ):
-            raise Unreadable("a factorial too big for sympy")
-    if name not in _FUNCTIONS and name not in _RENAMED:
-        raise Unreadable(f"{name} is unknown to sympy")
-    return getattr(sympy, _RENAMED.get(name, name))(*args)

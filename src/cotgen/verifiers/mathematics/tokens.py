@@ -39,6 +39,7 @@ _WORD_COMMANDS = {
     "pi": "pi",
     "infinity": "infty",
     "inf": "infty",
+    "oo": "infty",
     "theta": "theta",
     "alpha": "alpha",
     "beta": "beta",
@@ -46,70 +47,29 @@ _WORD_COMMANDS = {
     "acos": "arccos",
     "atan": "arctan",
 } | {name: name for name in FUNCTIONS}
-_UNIT_WORDS = vocabulary("cm mm km ft in mi yd kg mg lb lbs oz hr hrs min sec mph ml sq deg usd")
+_UNIT_WORDS = vocabulary(
+    "cm mm km ft in mi yd kg mg lb lbs oz hr hrs min sec mph kph ml sq deg usd cup day gal tsp "
+    "pie egg pen car boy man men dog cat bag box hen cow pig bus kid toy way bar ton"
+)
 _SMALL_WORDS = vocabulary("a an and or is no yes not the of to for per if by at on so all any")
 
-_UNICODE = str.maketrans(
-    {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-    | dict.fromkeys("−–—﹣‐‑", "-")
-    | dict.fromkeys("×·⋅∙•", "\\cdot ")
-    | dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " ")
-    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "")
-    | dict.fromkeys("‘’", "'")
-    | dict.fromkeys("“”", '"')
-    | {
-        "÷": "/",
-        "⁄": "/",
-        "∕": "/",
-        "√": "\\sqrt ",
-        "π": "\\pi ",
-        "θ": "\\theta ",
-        "α": "\\alpha ",
-        "β": "\\beta ",
-        "λ": "\\lambda ",
-        "φ": "\\phi ",
-        "∞": "\\infty ",
-        "≤": "\\le ",
-        "≥": "\\ge ",
-        "≠": "\\ne ",
-        "≈": "\\approx ",
-        "∪": "\\cup ",
-        "∈": "\\in ",
-        "∅": "\\emptyset ",
-        "±": "\\pm ",
-        "°": "^\\circ ",
-        "º": "^\\circ ",
-        "…": "\\ldots ",
-        "ℝ": "\\mathbb{R}",
-        "½": "\\frac{1}{2}",
-        "⅓": "\\frac{1}{3}",
-        "⅔": "\\frac{2}{3}",
-        "¼": "\\frac{1}{4}",
-        "¾": "\\frac{3}{4}",
-        "⅛": "\\frac{1}{8}",
-    }
-    | {raised: f"^{{{plain}}}" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}
-    | {low: f"_{{{plain}}}" for low, plain in zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)}
-)
-
-
-def plain(text: str) -> str:
-    """The text with one spelling for each sign."""
-    if text.isascii():
-        return text
-    return text.translate(_UNICODE).replace("}^{", "").replace("}_{", "")
-
-
-_THOUSANDS = r"(?:\{,\}|,\\!\ *|\\,|\\!|\{\\,\}|,\\,|\\\ )"
+_THOUSANDS = r"(?:\{,\}|,\\!\ *|\\[,;:]|\\!|\{\\[,;:]\}|\{\ \}|,\\,|\\\ |~|')"
 _PATTERN = re.compile(
     rf"""
     (?P<blank>\s+|\\[,;:!>\ ]|~|\\(?:quad|qquad|left|right|displaystyle|limits
-        |[bB]igg?[lr]?|middle)(?![A-Za-z]))
-  | (?P<repeating>[0-9]*\.[0-9]*\\(?:overline|bar|dot)\ *(?:\{{[0-9]+\}}|[0-9]))
-  | (?P<grouped>[1-9][0-9]{{0,2}}(?:{_THOUSANDS}[0-9]{{3}})+(?:\.[0-9]+)?(?![0-9]))
-  | (?P<spaced>[1-9][0-9]{{0,2}}(?:\ [0-9]{{3}})+(?:\.[0-9]+)?(?![0-9]|\ [0-9/]|/))
-  | (?P<commas>[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?(?![0-9]|,[0-9]))
-  | (?P<scientific>(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+(?![0-9.]))
+        |[bB]igg?[lr]?|middle|large|Large|LARGE|huge|Huge|small|normalsize|textstyle
+        |scriptstyle|bf|it|nolimits|strut|mathstrut|(?:neg)?(?:thin|med|thick)space|enspace)(?![A-Za-z]))
+  | (?P<repeating>[0-9]*\.[0-9]*(?:
+        \\dot\ *(?:\{{[0-9]\}}|[0-9])[0-9]*\\dot\ *(?:\{{[0-9]\}}|[0-9])
+        |\\(?:overline|bar|dot)\ *(?:\{{[0-9]+\}}|[0-9])))
+  | (?P<bracketed>[0-9]*\.\([0-9]+\)(?:\ ?(?:\.\.\.|\\[lc]?dots(?![A-Za-z])))?)
+  | (?P<endless>[0-9]*\.[0-9]+\ ?(?:\.\.\.|\\[lc]?dots(?![A-Za-z])))
+  | (?P<grouped>[1-9][0-9]{{0,2}}(?:{_THOUSANDS}[0-9]{{3}}){{1,700}}(?:\.[0-9]+)?(?![0-9]))
+  | (?P<points>[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{2,}}(?:,[0-9]+)?(?![0-9.,]))
+  | (?P<decimal>[0-9]+\{{,\}}[0-9]+)
+  | (?P<spaced>[1-9][0-9]{{0,2}}(?:\ [0-9]{{3}}){{1,700}}(?:\.[0-9]+)?(?![0-9]|\ [0-9/]|/))
+  | (?P<commas>[1-9][0-9]{{0,2}}(?:,[0-9]{{3}}){{1,700}}(?:\.[0-9]+)?(?![0-9]|,[0-9]))
+  | (?P<scientific>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+(?![0-9.]))
   | (?P<number>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)
   | \\(?P<command>[A-Za-z]+)\*?
   | \\(?P<escaped>.)
@@ -187,12 +147,14 @@ def _braced(text: str, start: int) -> tuple[str, int]:
     return inner, end + 1
 
 
+_NO_TEXT = re.compile(r"\\[,;:! ]|[~$]")
+"""Blanks and dollar signs within a text, as in `\\text{ cm$^2$}`."""
 _UPRIGHT = vocabulary("mathrm mathbf rm operatorname")
 
 
 def _text(command: str, content: str, spaced: bool) -> Iterator[Token]:
     """An upright `e`, `i` or bold letter is a name; any other letter within a text is a unit."""
-    stripped = content.strip()
+    stripped = _NO_TEXT.sub(" ", content).strip()
     bold = command == "mathbf" or stripped in ("e", "i")
     if len(stripped) == 1 and stripped.isalpha() and command in _UPRIGHT and bold:
         yield Token("name", stripped, spaced)
@@ -206,6 +168,8 @@ def _tokens(kind: str, piece: str, spaced: bool) -> Iterator[Token]:
     match kind:
         case "repeating" | "scientific":
             yield Token("number", piece, spaced)
+        case "bracketed" | "endless" | "points" | "decimal":
+            yield Token("number", _spelled(kind, piece), spaced)
         case "number" | "grouped" | "spaced" | "commas":
             yield Token("number", _digits(piece), spaced)
         case "command":
@@ -221,9 +185,41 @@ def _tokens(kind: str, piece: str, spaced: bool) -> Iterator[Token]:
             yield Token("sign", piece, spaced)
 
 
-def _digits(piece: str) -> str:
+def _spelled(kind: str, piece: str) -> str:
+    """A number in the one spelling that is worked with."""
+    _check_length(piece)
+    match kind:
+        case "bracketed":
+            fixed, _, digits = piece.partition("(")
+            return f"{fixed}\\overline{{{digits.partition(')')[0]}}}"
+        case "endless":
+            return _repeating(piece)
+        case "points":
+            return piece.replace(".", "").replace(",", ".")
+        case _:
+            return piece.replace("{,}", ".")
+
+
+def _repeating(piece: str) -> str:
+    """`0.1666...` with a block that is clearly repeated; other dots hide what follows."""
+    whole, _, places = _NOT_DIGIT.sub(" ", piece).rstrip(" .").partition(".")
+    for length in range(1, min(len(places) // 2, 30) + 1):
+        block, fixed = places[-length:], places[:-length]
+        while fixed.endswith(block):
+            fixed = fixed[:-length]
+        times = (len(places) - len(fixed)) // length
+        if times >= 3 or (times == 2 and length > 1 and not fixed):
+            return f"{whole}.{fixed}\\overline{{{block}}}"
+    raise Unreadable("dots that do not tell what follows")
+
+
+def _check_length(piece: str) -> None:
     if len(piece) > MAX_DIGITS:
         raise TooBig(f"a number of more than {MAX_DIGITS} digits")
+
+
+def _digits(piece: str) -> str:
+    _check_length(piece)
     return _NOT_DIGIT.sub("", piece)
 
 
@@ -241,10 +237,24 @@ def _letters(piece: str, spaced: bool) -> Iterator[Token]:
 
 def _names(token: Token, before: Token | None) -> Iterator[Token]:
     """`ab` is a product of names, but in `5 ab` it is a word."""
-    if token.kind != "letters":
+    if token.kind == "text" and len(token.text) == 1 and _begins_value(before):
+        yield Token("name", token.text, token.spaced)
+    elif token.kind != "letters":
         yield token
-    elif token.spaced and before is not None and before.kind == "number":
+    elif token.spaced and before is not None and _counts(before):
         yield Token("word", token.text, True)
     else:
         for index, letter in enumerate(token.text):
             yield Token("name", letter, token.spaced and index == 0)
+
+
+def _counts(token: Token) -> bool:
+    """A number, or a word behind one, as in `5 hours ago`; behind `and` stands another value."""
+    return token.kind == "number" or (
+        token.kind == "word" and token.text.lower() not in ("and", "or")
+    )
+
+
+def _begins_value(before: Token | None) -> bool:
+    """Whether a letter set as text is a name here, and not the unit of a value before it."""
+    return before is None or (before.kind == "sign" and before.text in ("(", "[", ",", "=", "+"))

@@ -4,82 +4,198 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is measured, and how much of it one unit is; an unknown unit measures only itself."""
+    """What is measured, as powers of base units, and how many of these one unit is.
 
-    dimension: str
+    A word that is in no table is a base unit of its own and makes the unit unknown.
+    """
+
+    dimension: tuple[tuple[str, int], ...]
     scale: Fraction
     known: bool
 
 
-_TABLE = {
-    "length": {
-        "mm millimeter millimetre": "1/1000",
-        "cm centimeter centimetre": "1/100",
-        "m meter metre": "1",
-        "km kilometer kilometre": "1000",
-        "in inch inche": "254/10000",
-        "ft foot feet": "3048/10000",
-        "yd yard": "9144/10000",
-        "mi mile": "1609344/1000",
-    },
-    "time": {
-        "s sec second": "1",
-        "min minute": "60",
-        "h hr hour": "3600",
-        "day": "86400",
-        "week": "604800",
-    },
-    "years": {"year yr": "12", "month": "1"},
-    "mass": {"mg milligram": "1/1000", "g gram": "1", "kg kilogram": "1000"},
-    "weight": {"oz ounce": "1", "lb pound": "16", "ton": "32000"},
-    "volume": {"ml milliliter millilitre": "1/1000", "l liter litre": "1"},
-    "dollars": {"cent ¢": "1", "dollar usd buck": "100"},
-    "euros": {"euro eur": "1"},
-    "speed": {"mph miles per hour mile per hour mi / hr": "1"},
+_LENGTHS = {
+    "nm nanometer nanometre": "1/1000000000",
+    "μm um micrometer micrometre micron": "1/1000000",
+    "mm millimeter millimetre": "1/1000",
+    "cm centimeter centimetre": "1/100",
+    "dm decimeter decimetre": "1/10",
+    "m meter metre": "1",
+    "km kilometer kilometre": "1000",
+    "in inch": "254/10000",
+    "ft foot feet": "3048/10000",
+    "yd yard": "9144/10000",
+    "mi mile": "1609344/1000",
+}
+_TIMES = {
+    "ms millisecond": "1/1000",
+    "s sec second": "1",
+    "min minute": "60",
+    "h hr hour": "3600",
+    "day": "86400",
+    "week wk": "604800",
+}
+_GRAMS_IN_A_POUND = Fraction("453.59237")
+_LITER = {"length": 3}, Fraction(1, 1000)
+_GALLON = {"length": 3}, 231 * Fraction(254, 10000) ** 3
+_SQUARE_METER = {"length": 2}, Fraction(1)
+_NEWTON = {"mass": 1, "length": 1, "time": -2}, Fraction(1000)
+_JOULE = {"mass": 1, "length": 2, "time": -2}, Fraction(1000)
+_WATT = {"mass": 1, "length": 2, "time": -3}, Fraction(1000)
+_SPEED = {"length": 1, "time": -1}
+_TABLE: tuple[tuple[tuple[dict[str, int], Fraction], dict[str, str]], ...] = (
+    (({"length": 1}, Fraction(1)), _LENGTHS),
+    (({"time": 1}, Fraction(1)), _TIMES),
+    (
+        ({"month": 1}, Fraction(1)),
+        {"month": "1", "year yr": "12", "decade": "120", "century": "1200"},
+    ),
+    (
+        ({"mass": 1}, Fraction(1)),
+        {"mg milligram": "1/1000", "g gram gramme": "1", "kg kilogram kilo": "1000"}
+        | {"tonne": "1000000"},
+    ),
+    (
+        ({"mass": 1}, _GRAMS_IN_A_POUND),
+        {"oz ounce": "1/16", "lb pound": "1", "stone": "14"},
+    ),
+    (
+        _LITER,
+        {"ml milliliter millilitre cc": "1/1000", "cl centiliter centilitre": "1/100"}
+        | {"dl deciliter decilitre": "1/10", "l liter litre": "1"},
+    ),
+    (
+        _GALLON,
+        {"gal gallon": "1", "qt quart": "1/4", "pt pint": "1/8", "cup": "1/16"}
+        | {"tbsp tablespoon": "1/256", "tsp teaspoon": "1/768", "floz": "1/128"},
+    ),
+    (_SQUARE_METER, {"hectare ha": "10000", "acre": "40468564224/10000000"}),
+    ((_SPEED, Fraction(1609344, 3600000)), {"mph": "1"}),
+    ((_SPEED, Fraction(1000, 3600)), {"kph kmh kmph": "1"}),
+    ((_SPEED, Fraction(1)), {"mps": "1"}),
+    (_NEWTON, {"n newton": "1", "kn kilonewton": "1000"}),
+    (_JOULE, {"j joule": "1", "kj kilojoule": "1000", "kwh": "3600000"}),
+    (_WATT, {"w watt": "1", "kw kilowatt": "1000"}),
+    (({"time": -1}, Fraction(1)), {"hz hertz": "1", "khz kilohertz": "1000"}),
+    (({"dollar": 1}, Fraction(1)), {"cent ¢ penny": "1/100", "dollar usd buck": "1"}),
+    (({"euro": 1}, Fraction(1)), {"euro eur": "1", "eurocent": "1/100"}),
+    (({"sterling": 1}, Fraction(1)), {"sterling gbp": "1", "pence": "1/100"}),
+    (({"rupee": 1}, Fraction(1)), {"rupee inr rs": "1"}),
+    (({"yen": 1}, Fraction(1)), {"yen jpy": "1"}),
+    (({"yuan": 1}, Fraction(1)), {"yuan rmb cny": "1"}),
+)
+
+
+_PLURALS = {
+    "people": "person",
+    "children": "child",
+    "men": "man",
+    "women": "woman",
+    "feet": "foot",
+    "dice": "die",
+    "mice": "mouse",
+    "geese": "goose",
+    "vertices": "vertex",
+    "pence": "pence",
 }
 
 
-def _plain(word: str) -> str:
+def singular(word: str) -> str:
+    """The word without its plural ending."""
+    if word in _PLURALS:
+        return _PLURALS[word]
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("xes", "ches", "shes", "sses")):
+        return word[:-2]
     return word[:-1] if len(word) > 2 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _known() -> dict[str, Unit]:
     found: dict[str, Unit] = {}
-    for dimension, units in _TABLE.items():
+    for (powers, base), units in _TABLE:
         for names, scale in units.items():
-            unit = Unit(dimension, Fraction(scale), True)
-            singles = [names] if "per" in names else names.split()
-            found |= {name: unit for name in singles}
+            unit = Unit(tuple(sorted(powers.items())), base * Fraction(scale), True)
+            found |= dict.fromkeys(names.split(), unit)
     return found
 
 
 _KNOWN = _known()
-_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "^2": 2, "^3": 3}
+_BEFORE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
+_BEHIND = {"squared": 2, "cubed": 3}
+_SKIPPED = frozenset(("of", "a", "an", "*", "the"))
+_MAX_POWER = 9
 
 
+@lru_cache(maxsize=2_000)
 def unit(text: str) -> Unit:
-    """The unit that a text names: `square inches`, `in ^2`, `cm`, or one nobody knows."""
-    words = text.lower().split()
-    power = 1
-    if len(words) == 2:
-        for mark, name in (words, words[::-1]):
-            if mark in _POWERS and name not in _POWERS:
-                power, words = _POWERS[mark], [name]
-                break
-    joined = " ".join(_plain(word) for word in words)
-    found = _KNOWN.get(joined) or _KNOWN.get(" ".join(words))
-    if found is None:
-        return Unit(" ".join(_plain(word) for word in text.lower().split()), Fraction(1), False)
-    if power == 1:
-        return found
-    return Unit(f"{found.dimension} ^{power}", found.scale**power, True)
+    """The unit that a text names: `square inches`, `in ^2`, `miles per hour`, `m / s ^2`."""
+    powers: dict[str, int] = {}
+    scale, known = Fraction(1), True
+    for name, power in _factors(text):
+        found = _single(name) if abs(power) <= _MAX_POWER else _unknown(f"{name} ^{power}")
+        power = power if abs(power) <= _MAX_POWER else 1
+        known = known and found.known
+        scale *= found.scale**power
+        for base, exponent in found.dimension:
+            powers[base] = powers.get(base, 0) + exponent * power
+    dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
+    return Unit(dimension, scale, known)
 
 
-def scales(dimension: str) -> tuple[Fraction, ...]:
+def _single(name: str) -> Unit:
+    found = _KNOWN.get(name) or _KNOWN.get(singular(name))
+    return found or _unknown(singular(name))
+
+
+def _unknown(name: str) -> Unit:
+    return Unit(((name, 1),), Fraction(1), False)
+
+
+def _factors(text: str) -> list[tuple[str, int]]:
+    """The single units of a text, each with its power."""
+    found: list[tuple[str, int]] = []
+    sign, before = 1, 1
+    words = _spelled_out(text)
+    for word in words:
+        if word in ("per", "/", "each"):
+            sign = -1
+        elif word in _BEFORE:
+            before = _BEFORE[word]
+        elif (word in _BEHIND or word.startswith("^")) and found:
+            name, power = found[-1]
+            found[-1] = (name, min(max(power * _power(word), -99), 99))
+        elif word not in _SKIPPED:
+            found.append((word, sign * before))
+            before = 1
+    return found
+
+
+def _spelled_out(text: str) -> list[str]:
+    """Words, slashes and powers of a text, each alone."""
+    text = text.lower().replace("fluid ounce", "floz").replace("fl oz", "floz")
+    for sign in "/*·⋅":
+        text = text.replace(sign, f" {'/' if sign == '/' else '*'} ")
+    return text.replace("^", " ^").replace("-", " " if "^" not in text else "-").split()
+
+
+def _power(word: str) -> int:
+    digits = word.removeprefix("^")
+    if word in _BEHIND:
+        return _BEHIND[word]
+    sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
+    return sign * int(digits) if digits.isascii() and digits.isdigit() and len(digits) == 1 else 1
+
+
+def scales(dimension: tuple[tuple[str, int], ...]) -> tuple[Fraction, ...]:
     """The sizes of all known units of a dimension."""
-    name, _, power = dimension.partition(" ^")
-    return tuple(Fraction(scale) ** int(power or 1) for scale in _TABLE.get(name, {}).values())
+    found = {each.scale for each in _KNOWN.values() if each.dimension == dimension}
+    if len(dimension) == 1 and dimension[0][1] in (2, 3):
+        base, power = dimension[0]
+        found |= {each.scale**power for each in _KNOWN.values() if each.dimension == ((base, 1),)}
+    return tuple(found)

@@ -1,40 +1,236 @@
-"""Compare answers in words. Other words may mean the same, so only short clear ones differ."""
+"""Compare answers in words. Other words may mean the same: only words of one closed kind differ."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+from cotgen.verifiers.mathematics.dates import MONTHS, WEEKDAYS, calendar_word
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
-from cotgen.verifiers.mathematics.nodes import Text
+from cotgen.verifiers.mathematics.nodes import (
+    Constant,
+    Matrix,
+    Node,
+    Number,
+    Quantity,
+    Reals,
+    Sequence,
+    Text,
+)
+from cotgen.verifiers.mathematics.tokens import vocabulary
 
 
 def compare_texts(one: Text, two: Text) -> Decision:
-    """The same words are equal; single words that are not near each other differ."""
-    first, second = (tuple(word.casefold() for word in text.words) for text in (one, two))
-    if first == second:
+    """The same words are equal; words of one closed kind, and a word and its negation, differ."""
+    first, second = _canonical(one), _canonical(two)
+    if first == second or _same_letters(first, second) or _same_members(first, second):
         return equal("text")
-    if len(first) == len(second) == 1:
-        if Counter(first[0]) == Counter(second[0]) and _may_be_product(*one.words, *two.words):
-            return undecided("text", "the same letters may be a product")
-        return _compare_words(first[0], second[0])
+    if {first, second} <= {("none",), ("nothing",)}:
+        return equal("text")
+    if _negated(first, second) or _negated(second, first):
+        return different("text", "one denies what the other says")
+    if len(first) != len(second):
+        return _other_length(first, second)
+    differing = [at for at, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
+    if len(differing) > 1:
+        return undecided("text", "other words may mean the same")
+    at = differing[0]
+    return _compare_words(
+        one.words[at], two.words[at], first[at], second[at], alone=len(first) == 1
+    )
+
+
+def _canonical(text: Text) -> tuple[str, ...]:
+    words = tuple(_SPELLINGS.get(word, word) for word in map(calendar_word, text.words))
+    on_a_day = len(words) == 2 and words[0] in ("on", "in") and words[1] in _CALENDAR
+    return words[1:] if on_a_day else words
+
+
+_CALENDAR = frozenset((*WEEKDAYS, *MONTHS))
+
+
+_SPELLINGS = {
+    "centre": "center",
+    "colour": "color",
+    "grey": "gray",
+    "metre": "meter",
+    "litre": "liter",
+    "&": "and",
+    "counterclockwise": "anticlockwise",
+    "rhombi": "rhombuses",
+}
+
+
+def _same_letters(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    """`right-angled` and `rightangled`; short words may run together into another one."""
+    joined = "".join(one)
+    return len(one) != len(two) and joined == "".join(two) and joined.isalpha() and len(joined) > 5
+
+
+def _same_members(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    """`Alice and Bob` in either order."""
+    if len(one) != len(two) or "and" not in one or "respectively" in one + two:
+        return False
+    return Counter(_members(one)) == Counter(_members(two))
+
+
+def _members(words: tuple[str, ...]) -> list[str]:
+    return " ".join(words).split(" and ")
+
+
+_PREFIXES = ("non", "un", "in", "im", "ir", "il", "dis", "semi", "anti", "counter")
+
+
+def _negated(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    """`not prime` or `non-positive` beside the word itself."""
+    if one[0] in ("not", "non", "never") and one[1:] == two:
+        return True
+    if len(one) != 1 or len(two) != 1 or len(two[0]) < 4:
+        return False
+    return any(one[0] == prefix + two[0] for prefix in _PREFIXES)
+
+
+def _other_length(one: tuple[str, ...], two: tuple[str, ...]) -> Decision:
+    if {one, two} <= _SOLUTIONS:
+        return different("text", "another number of solutions")
+    for short, long in ((one, two), (two, one)):
+        if long[:-1] == short and long[-1] in _HEADS and short[-1] in _ADJECTIVES:
+            return equal("text")
     return undecided("text", "other words may mean the same")
 
 
-def _may_be_product(*words: str) -> bool:
-    """`xyz` is `zyx`, and the line AB is the line BA; `CAB` in capitals is a word or an order."""
-    return any(len(word) < 3 or word.islower() for word in words)
+_HEADS = vocabulary("function number integer triangle angle series sequence variables events")
+_ADJECTIVES = vocabulary(
+    "odd even prime composite rational irrational positive negative linear quadratic cubic "
+    "exponential logarithmic scalene isosceles equilateral acute right obtuse convergent divergent "
+    "increasing decreasing dependent independent continuous discontinuous"
+)
+"""`odd` and `odd function` say the same."""
+_SOLUTIONS = {("nothing",), ("infinitely", "many")}
 
 
-def _compare_words(one: str, two: str) -> Decision:
-    """A shortened, inflected or misspelt word may still be meant."""
-    if one.startswith(two) or two.startswith(one) or one[:4] == two[:4]:
-        return undecided("text", "one word begins like the other")
-    if len(one) == len(two) and sum(a != b for a, b in zip(one, two, strict=True)) < 2:
-        return undecided("text", "words that differ by one letter")
-    if abs(len(one) - len(two)) == 1 and _one_letter_more(*sorted((one, two), key=len)):
-        return undecided("text", "words that differ by one letter")
-    return different("text", "another word")
+def _compare_words(one: str, two: str, first: str, second: str, *, alone: bool) -> Decision:
+    """Two single words as they were written, and as they are compared."""
+    if alone and one.isupper() and two.isupper() and min(len(one), len(two)) > 2:
+        return different("text", "other letters")
+    if any(first in kind and second in kind for kind in _KINDS):
+        return different("text", "another word of its kind")
+    if one[0].isupper() and two[0].isupper() and (first in _NAMES) + (second in _NAMES):
+        if first[:3] != second[:3]:
+            return different("text", "another name")
+        return undecided("text", "a name that begins like the other")
+    if Counter(first) == Counter(second):
+        return undecided("text", "the same letters may be a product")
+    return undecided("text", "another word may mean the same")
 
 
-def _one_letter_more(short: str, long: str) -> bool:
-    return any(long[:at] + long[at + 1 :] == short for at in range(len(long)))
+def _kinds(lines: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(line.split()) for line in lines.strip().splitlines())
+
+
+_KINDS = (
+    frozenset(WEEKDAYS),
+    frozenset(MONTHS),
+    *_kinds("""
+yes no
+even odd neither
+north south east west
+northeast northwest southeast southwest
+left right
+up down
+top bottom
+above below
+clockwise anticlockwise
+horizontal vertical
+positive negative zero
+increasing decreasing constant
+increase decrease
+maximum minimum
+rational irrational
+prime composite
+convergent divergent
+converges diverges
+converge diverge
+always sometimes never
+possible impossible
+linear quadratic cubic quartic quintic exponential logarithmic
+circle parabola hyperbola line point
+ellipse parabola hyperbola line point
+triangle square pentagon hexagon heptagon octagon nonagon decagon circle
+triangle rectangle circle pentagon hexagon
+scalene isosceles
+scalene equilateral
+acute right obtuse
+cube sphere cone cylinder pyramid
+sphere cone cylinder tetrahedron
+sphere cone cylinder prism
+red orange yellow green blue purple black white brown pink gray
+spring summer autumn winter
+heads tails
+win lose draw
+mercury venus earth mars jupiter saturn uranus neptune
+hearts spades diamonds clubs
+penny nickel dime quarter
+greater less equal
+more less
+before after
+same different
+inside outside
+parallel perpendicular
+sine cosine tangent
+mean median mode range
+dependent independent
+open closed
+concave convex
+continuous discontinuous
+true false
+pass fail
+boy girl
+mother father sister brother
+dog cat bird fish horse cow pig sheep
+apple banana cherry grape lemon pear
+"""),
+)
+_NAMES = vocabulary(
+    "aaron adam aisha alan alex alexander alice amanda amy andrea andrew angela anita anna "
+    "anne anthony barbara ben benjamin beth betty bill billy bob bobby brandon brenda brian "
+    "briana bruce carl carla carlos carol caroline cathy charles charlie charlotte chloe "
+    "chris christina christine christopher cindy claire clara dana daniel danny dave david "
+    "debbie debra dennis derek diana diane donald donna dora doris dylan edward eleanor elena "
+    "elizabeth ella ellen emily emma eric erica erin ethan eva evan eve evelyn fiona frank "
+    "fred gary george gina grace greg hannah harry heather helen henry holly ian irene isaac "
+    "isabel isabella jack jackie jacob james jamie jane janet jason jean jeff jennifer jenny "
+    "jeremy jerry jesse jessica jill jim jimmy joan joe joel john johnny jonathan jordan jose "
+    "joseph josh joshua joyce juan judy julia julian julie justin karen kate katherine kathy "
+    "katie keith kelly ken kenneth kevin kim kyle larry laura lauren leah leo leon lily linda "
+    "lisa liz louis lucas lucy luis luke lynn mandy marcus margaret maria marie mark martha "
+    "martin mary matt matthew max megan melissa mia michael michelle mike mohammed molly "
+    "nancy naomi natalie nathan navin neil nick nicole noah nora olivia oscar pamela patricia "
+    "patrick paul paula pedro peggy peter phil philip rachel ralph raymond rebecca richard "
+    "rick rita robert robin roger ron ronald rosa rose roy ruth ryan sally sam samantha "
+    "samuel sandra sara sarah scott sean sharon sheila simon sofia sophia sophie stacy stella "
+    "stephanie stephen steve steven sue susan suzanne sylvia tara ted teresa terry theresa "
+    "thomas tiffany tim timothy tina todd tom tommy tony tracy tyler vanessa veronica victor "
+    "victoria vincent violet virginia walter wendy will william zach zoe "
+)
+
+
+def word_beside(text: Text, other: Node) -> Decision:
+    """Words beside a value: only words that deny every value are proven to differ from one."""
+    words = tuple(word.casefold() for word in text.words)
+    if words == ("infinitely", "many"):
+        finite = isinstance(other, Number) or (isinstance(other, Sequence) and bool(other.items))
+        if finite:
+            return different("text", "one of them says: infinitely many")
+    if words not in (("nothing",), ("none",), ("undefined",)):
+        return undecided("text", "words beside a formula")
+    empty = isinstance(other, Sequence) and other.open == "{" and not other.items
+    if empty:
+        return equal("text") if words != ("undefined",) else undecided("text", "no value or no set")
+    if isinstance(other, Number) and other.value == 0 and words != ("undefined",):
+        return undecided("text", "none may be counted as zero")
+    if isinstance(other, Number | Sequence | Matrix | Reals | Quantity):
+        said = "undefined" if words == ("undefined",) else "none"
+        return different("text", f"one of them says: {said}")
+    if isinstance(other, Constant) and other.name != "oo":
+        return different("text", "one of them has no value")
+    return undecided("text", "words beside a formula")

@@ -1,0 +1,45 @@
+"""Digits with a base: `1011_2`, `(1011)_{\\text{two}}`, `2A_{16}`, `1011 base 2`."""
+
+from __future__ import annotations
+
+import re
+
+from cotgen.verifiers.mathematics.nodes import Based
+from cotgen.verifiers.mathematics.numerals import numeral
+
+_BASED = re.compile(
+    r"(-?)\(? ?(?:\\text ?\{)?([0-9A-Za-z ]{1,80}?)\}? ?\)? ?"
+    r"(?:_ ?(?:\{[ (]{0,2}(?:\\(?:text|mathrm) ?\{)? ?(?:base )?([0-9]{1,2}|[a-z]{3,12})[ )}]{1,4}"
+    r"|([0-9]))|,? ?\(?(?:in )?base[- ]([0-9]{1,2}|[a-z]{3,12})\)?)"
+)
+_WORDS = {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16}
+
+
+def based(text: str) -> Based | None:
+    """Digits and their base."""
+    if "_" not in text and "base" not in text.lower():
+        return None
+    found = _BASED.fullmatch(text) if len(text) < 120 else None
+    if found is None:
+        return None
+    base = _base(found[3] or found[4] or found[5])
+    digits = found[2].replace(" ", "").upper()
+    if not 2 <= base <= 36 or not _are_digits(digits, base) or found[1]:
+        return None
+    # `x_1` and `a_{16}` are names; letters are digits beside figures, or as capitals.
+    if not any(digit.isdigit() for digit in digits) and (len(digits) < 2 or not found[2].isupper()):
+        return None
+    return Based(digits.lstrip("0") or "0", base)
+
+
+def _base(text: str) -> int:
+    if text.isdigit():
+        return int(text)
+    if text in _WORDS:
+        return _WORDS[text]
+    named = numeral(text)
+    return int(named.value) if named and named.end == len(text) else 0
+
+
+def _are_digits(digits: str, base: int) -> bool:
+    return all(digit.isascii() and digit.isalnum() and int(digit, 36) < base for digit in digits)

@@ -1,0 +1,175 @@
+"""Nodes from what was read: checked operands, and the exact values of spelled numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
+    Matrix,
+    Node,
+    Number,
+    Numbers,
+    PlusMinus,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Reals,
+    Sequence,
+    Sum,
+    Symbol,
+    TooBig,
+    Union,
+    Unreadable,
+    Without,
+)
+from cotgen.verifiers.mathematics.tokens import MAX_DIGITS
+
+ONE = Number(Fraction(1))
+MINUS_ONE = Number(Fraction(-1))
+
+
+def scalar(node: Node) -> Node:
+    """Only numbers and expressions can be calculated with; some group them with curly brackets."""
+    if isinstance(node, Sequence) and node.open == "{" and len(node.items) == 1:
+        node = node.items[0]
+    if not isinstance(node, (*SCALARS, PlusMinus)):
+        raise Unreadable(f"cannot calculate with a {type(node).__name__.lower()}")
+    return node
+
+
+def negative(node: Node) -> Node:
+    """A node with the other sign."""
+    if isinstance(node, Number):
+        return Number(-node.value)
+    if isinstance(node, PlusMinus):
+        return node
+    if isinstance(node, Quantity):
+        return Quantity(negative(node.value), node.unit)
+    return product(MINUS_ONE, node)
+
+
+def terms(node: Node) -> tuple[Node, ...]:
+    """What a node adds up."""
+    return node.terms if isinstance(node, Sum) else (node,)
+
+
+def total(left: Node, right: Node) -> Node:
+    """A sum with one more term; matrices are added entry by entry."""
+    if isinstance(left, Matrix) and isinstance(right, Matrix):
+        if (len(left.rows), len(left.rows[0])) != (len(right.rows), len(right.rows[0])):
+            raise Unreadable("matrices of other sizes cannot be added")
+        rows = zip(left.rows, right.rows, strict=True)
+        return Matrix(tuple(tuple(map(total, *pair)) for pair in rows))
+    return Sum((*terms(scalar(left)), scalar(right)))
+
+
+def minus(left: Node, right: Node) -> Node:
+    """A difference, of numbers or of sets."""
+    if isinstance(right, Sequence) and isinstance(
+        left, Reals | Numbers | Union | Sequence | Without
+    ):
+        return Without(left, right)
+    return total(left, negative(right))
+
+
+def product(left: Node, right: Node) -> Node:
+    """A product with one more factor."""
+    if isinstance(left, Matrix) and isinstance(right, Matrix):
+        return _matrix_product(left, right)
+    if isinstance(right, Matrix):
+        return _scaled(right, left)
+    if isinstance(left, Matrix):
+        return _scaled(left, right)
+    factors = left.factors if isinstance(left, Product) else (scalar(left),)
+    return Product((*factors, scalar(right)))
+
+
+def quotient(over: Node, under: Node) -> Node:
+    """One over the other, which may be a matrix over a number."""
+    if isinstance(over, Matrix):
+        return _scaled(over, Quotient(ONE, scalar(under)))
+    return Quotient(scalar(over), scalar(under))
+
+
+def power(base: Node, exponent: Node) -> Node:
+    """A power; a matrix is only transposed."""
+    if isinstance(base, Matrix):
+        return _matrix_power(base, exponent)
+    return Power(scalar(base), scalar(exponent))
+
+
+MAX_ENTRIES = 400
+"""Entries of a matrix that is calculated with."""
+
+
+def _matrix_power(base: Matrix, exponent: Node) -> Node:
+    """Transposed, multiplied by itself a few times, or inverted where that is short."""
+    if exponent in (Symbol("T"), Symbol("top")):
+        return Matrix(tuple(zip(*base.rows, strict=True)))
+    if exponent == MINUS_ONE and len(base.rows) == len(base.rows[0]) == 2:
+        (a, b), (c, d) = base.rows
+        determinant = Sum((product(a, d), product(MINUS_ONE, product(b, c))))
+        adjugate = Matrix(((d, negative(b)), (negative(c), a)))
+        return _scaled(adjugate, Quotient(ONE, determinant))
+    if isinstance(exponent, Number) and exponent.value in (2, 3):
+        result: Node = base
+        for _ in range(int(exponent.value) - 1):
+            result = product(result, base)
+        return result
+    raise Unreadable("a power of a matrix")
+
+
+def _scaled(matrix: Matrix, factor: Node) -> Node:
+    return Matrix(tuple(tuple(product(factor, entry) for entry in row) for row in matrix.rows))
+
+
+def _matrix_product(left: Matrix, right: Matrix) -> Node:
+    columns = tuple(zip(*right.rows, strict=True))
+    if len(left.rows[0]) != len(right.rows) or len(left.rows) * len(columns) > MAX_ENTRIES:
+        raise Unreadable("matrices that cannot be multiplied")
+    return Matrix(
+        tuple(
+            tuple(Sum(tuple(map(product, row, column))) for column in columns) for row in left.rows
+        )
+    )
+
+
+def mixed(whole: Node, part: Node) -> Node:
+    """`3\\frac{1}{2}`; a fraction that is not below 1 makes it no mixed number."""
+    match whole, part:
+        case Number(value), Quotient(Number(over), Number(under)) if (
+            value.denominator == 1 and 0 < over < under and over.denominator == 1
+        ):
+            return Number(value + over / under)
+        case _, Quotient(Number(), Number()):
+            raise Unreadable("a number before a fraction that is no mixed number")
+        case _:
+            return product(whole, part)
+
+
+def value(text: str) -> Fraction:
+    """The exact value of a number's spelling."""
+    if len(text) > MAX_DIGITS:
+        raise TooBig(f"a number of more than {MAX_DIGITS} digits")
+    if "\\" in text:
+        return _repeating(text)
+    mantissa, _, exponent = text.lower().partition("e")
+    if not exponent:
+        return Fraction(text)
+    if len(exponent.lstrip("+-")) > 4 or abs(int(exponent)) > MAX_DIGITS:
+        raise TooBig(f"an exponent beyond {MAX_DIGITS}")
+    if exponent[0] in "+-" and "e" in text and "." not in mantissa and mantissa != "1":
+        raise Unreadable(f"{text[:30]!r} may be a product with e or a power of ten")
+    return Fraction(mantissa) * Fraction(10) ** int(exponent)
+
+
+def _repeating(text: str) -> Fraction:
+    """`0.1\\overline{6}`."""
+    fixed, _, rest = text.partition("\\")
+    digits = "".join(letter for letter in rest if letter.isdigit())
+    whole, _, places = fixed.partition(".")
+    scale = 10 ** len(places)
+    repeated = Fraction(int(digits), (10 ** len(digits) - 1) * scale)
+    return Fraction(int((whole + places) or "0"), scale) + repeated

@@ -1,0 +1,284 @@
+"""Lists, tuples, intervals, sets of members, and what plus-minus stands for."""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+from cotgen.verifiers.mathematics.compare_relations import assigned, named_tuple
+from cotgen.verifiers.mathematics.compare_signs import spread
+from cotgen.verifiers.mathematics.decision import Decision, all_of, different, equal, undecided
+from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
+    Node,
+    Number,
+    Numbers,
+    Relation,
+    Sequence,
+    Symbol,
+    Text,
+    Unreadable,
+    symbols,
+)
+from cotgen.verifiers.mathematics.rebuild import replaced
+from cotgen.verifiers.mathematics.rules import Judge
+from cotgen.verifiers.mathematics.scalars import order
+
+MAX_BESIDE_ONE = 30
+"""Members of a list that are compared with a value that is no list."""
+MAX_PAIRS = 400
+"""Pairs of members that are compared one by one, once equal spellings have been paired."""
+
+
+def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
+    before = (one, two)
+    one, two = (_with_any_integers(_by_components(node)) for node in (one, two))
+    if not (isinstance(one, Sequence) and isinstance(two, Sequence)):
+        if (one, two) != before:
+            return judge(one, two)
+        return _one_sequence(one, two, judge)
+    if any(item == _ELLIPSIS for item in (*one.items, *two.items)):
+        return _open_lists(one, two, judge)
+    first, second = _names(one, judge), _names(two, judge)
+    if first and second:
+        return _by_name(one, two, judge)
+    if first or second:
+        return _named_beside(one, two, judge)
+    one, two = spread(_values_of(one, judge)), spread(_values_of(two, judge))
+    ordered = [node.open in ("(", "[", "]") for node in (one, two)]
+    if all(ordered):
+        return _tuples(one, two, judge)
+    if not any(ordered):
+        method = "set" if "{" in (one.open, two.open) else "list"
+        return _members(one.items, two.items, method, judge)
+    return _list_beside_tuple(one, two, judge)
+
+
+_ELLIPSIS = Text(("…",))
+
+
+def _open_lists(one: Sequence, two: Sequence, judge: Judge) -> Decision:
+    """Lists with an ellipsis: equal as they are written, different from the first member on."""
+    if len(one.items) == len(two.items) and one.open == two.open:
+        pairs = zip(one.items, two.items, strict=True)
+        if all(judge(*pair).finding == "equal" for pair in pairs):
+            return equal("list")
+    for left, right in zip(one.items, two.items, strict=False):
+        if _ELLIPSIS in (left, right):
+            break
+        if not symbols(left) | symbols(right) and judge(left, right).finding == "different":
+            return different("list", "members that differ before the ellipsis")
+    return undecided("list", "an ellipsis may stand for anything")
+
+
+def _with_any_integers(node: Node) -> Node:
+    """`x = 2k, k \\in \\mathbb{Z}`: the name of the whole number is free, and said once."""
+    if not isinstance(node, Sequence) or node.open:
+        return node
+    free = [item for item in node.items if _is_any_integer(item)]
+    rest = tuple(item for item in node.items if item not in free)
+    if len(free) != 1 or not rest:
+        return node
+    name, numbers = free[0].sides
+    assert isinstance(name, Symbol)
+    kind = numbers.name if isinstance(numbers, Numbers) else ""
+    bound = Symbol(f"any {kind}")
+    items = tuple(replaced(item, name, bound) for item in rest)
+    return items[0] if len(items) == 1 else Sequence("", "", items)
+
+
+def _is_any_integer(node: Node) -> TypeGuard[Relation]:
+    match node:
+        case Relation((Symbol(), Numbers()), ("in",)):
+            return True
+        case _:
+            return False
+
+
+def _by_components(node: Node) -> Node:
+    """`(x,y) = (2,3)` is `x = 2, y = 3`."""
+    match node:
+        case Relation((Sequence() as names, Sequence() as values), ("=",)) if named_tuple(
+            names, values
+        ):
+            pairs = zip(names.items, values.items, strict=True)
+            return Sequence("", "", tuple(Relation(pair, ("=",)) for pair in pairs))
+        case _:
+            return node
+
+
+def _named_beside(one: Sequence, two: Sequence, judge: Judge) -> Decision:
+    """`x = 2, y = 3` beside values without names: these are in the order of the names.
+
+    `x_1 = 2, x_2 = 3` are two values of one name, in any order.
+    """
+    names = _names(one, judge) or _names(two, judge)
+    first, second = (spread(_values_of(node, judge)).items for node in (one, two))
+    letters = [name.name.partition("_")[0] for name in names if isinstance(name, Symbol)]
+    anyhow = _members(first, second, "list", judge)
+    if anyhow.finding != "equal":
+        return anyhow
+    if "{" in (one.open, two.open) or (len(letters) == len(names) and len(set(letters)) == 1):
+        return anyhow
+    places = sorted(range(len(names)), key=lambda place: repr(names[place]))
+    named_first = bool(_names(one, judge))
+    by_name = [tuple((first if named_first else second)[place] for place in places)]
+    pair = (by_name[0], second) if named_first else (first, by_name[0])
+    if _in_order(*pair, judge).finding == "equal":
+        return equal("tuple")
+    sorted_already = places == list(range(len(names)))
+    ordered = (two if named_first else one).open == "("
+    if sorted_already and ordered:
+        return different("tuple", "the same values in another order")
+    return undecided("tuple", "the same values in another order")
+
+
+def _in_order(one: tuple[Node, ...], two: tuple[Node, ...], judge: Judge) -> Decision:
+    if len(one) != len(two):
+        return different("tuple", "another number of members")
+    return all_of((judge(*pair) for pair in zip(one, two, strict=True)), "tuple")
+
+
+def _names(sequence: Sequence, judge: Judge) -> tuple[Node, ...]:
+    """The names in `x = 2, y = 3`, if every member has one of its own."""
+    relations = [item for item in sequence.items if isinstance(item, Relation)]
+    names = tuple(item.sides[0] for item in relations if assigned(item, judge) is not None)
+    distinct = len(set(names)) == len(names) == len(sequence.items)
+    return names if distinct and len(names) > 1 else ()
+
+
+def _by_name(one: Sequence, two: Sequence, judge: Judge) -> Decision:
+    values = dict(zip(_names(two, judge), _assigned_values(two, judge), strict=True))
+    pairs = zip(_names(one, judge), _assigned_values(one, judge), strict=True)
+    return all_of((judge(value, values[name]) for name, value in pairs), "tuple")
+
+
+def _assigned_values(sequence: Sequence, judge: Judge) -> tuple[Node, ...]:
+    return tuple(
+        (assigned(item, judge) if isinstance(item, Relation) else None) or item
+        for item in sequence.items
+    )
+
+
+def _values_of(sequence: Sequence, judge: Judge) -> Sequence:
+    """`x = 2, x = 3` are the values 2 and 3; `x = 2, y = 3` the pair (2, 3) in this order."""
+    if _names(sequence, judge):
+        return Sequence("(", ")", _assigned_values(sequence, judge))
+    return Sequence(sequence.open, sequence.close, _assigned_values(sequence, judge))
+
+
+def _one_sequence(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """Several values beside one. An attempt may say more than was asked, so a hit is undecided."""
+    for several, single in ((one, two), (two, one)):
+        if not isinstance(several, Sequence) or not isinstance(single, SCALARS):
+            continue
+        of_gold, several = several is one, spread(_values_of(several, judge))
+        cheap = isinstance(single, Number) and all(isinstance(n, Number) for n in several.items)
+        if len(several.items) > MAX_BESIDE_ONE and not cheap:
+            return undecided("list", "many values beside one")
+        if len(several.items) == 1 and several.open == "{":
+            return judge(several.items[0], single)
+        found = [judge(item, single).finding for item in several.items]
+        if several.open == "" and found and all(each == "equal" for each in found):
+            return equal("list")
+        if all(each == "different" for each in found):
+            return different("list", "several values instead of one, or one instead of several")
+        if of_gold and len(several.items) > 1 and "equal" in found and "different" in found:
+            return different("list", "not all the values")
+        return undecided("list", "several values beside one")
+    return None
+
+
+_ROUND = {"(": "(", "]": "(", "[": "["}
+
+
+_CLOSED_ROUND = {")": ")", "[": ")", "]": "]"}
+
+
+def _tuples(one: Sequence, two: Sequence, judge: Judge) -> Decision:
+    decision = _in_order(one.items, two.items, judge)
+    if _brackets(one) == _brackets(two) or decision.finding == "different":
+        return decision
+    if len(one.items) == 2:
+        return different("tuple", "other brackets")
+    return decision
+
+
+def _brackets(node: Sequence) -> tuple[str, str]:
+    return _ROUND.get(node.open, ""), _CLOSED_ROUND.get(node.close, "")
+
+
+def _list_beside_tuple(one: Sequence, two: Sequence, judge: Judge) -> Decision:
+    members = _members(one.items, two.items, "tuple", judge)
+    if members.finding != "equal":
+        return members
+    in_order = _in_order(one.items, two.items, judge).finding == "equal"
+    if in_order and "" in (one.open, two.open) and not _may_be_interval(one):
+        return equal("tuple")
+    return undecided("tuple", "the same members in other brackets")
+
+
+def _may_be_interval(node: Sequence) -> bool:
+    if len(node.items) != 2:
+        return False
+    try:
+        return order(*node.items) < 0
+    except Unreadable:
+        return True
+
+
+def _members(one: tuple[Node, ...], two: tuple[Node, ...], method: str, judge: Judge) -> Decision:
+    """The same members, each as often, in any order."""
+    left, right = _unpaired(one, two)
+    if len(left) * len(right) > MAX_PAIRS:
+        return undecided(method, "too many members to compare")
+    if method == "set" and _repeated_only(left, two) and _repeated_only(right, one):
+        return equal(method)
+    open_question = False
+    for item in tuple(left):
+        findings = [judge(item, each).finding for each in right]
+        if "equal" in findings:
+            left.remove(item)
+            del right[findings.index("equal")]
+        elif findings and "undecided" in findings:
+            open_question = True
+    if not left and not right:
+        return equal(method)
+    return _leftover(left, right, one, two, method, open_question, judge)
+
+
+def _repeated_only(rest: list[Node], others: tuple[Node, ...]) -> bool:
+    """A set has each member once, however often it is written."""
+    members = set(others)
+    return all(item in members for item in rest)
+
+
+def _leftover(  # noqa: PLR0913
+    left: list[Node],
+    right: list[Node],
+    one: tuple[Node, ...],
+    two: tuple[Node, ...],
+    method: str,
+    open_question: bool,
+    judge: Judge,
+) -> Decision:
+    for rest, others in ((left, two), (right, one)):
+        cheap = len(others) <= MAX_PAIRS or all(isinstance(each, Number) for each in others)
+        for item in rest[:20] if cheap else ():
+            if all(judge(item, each).finding == "different" for each in others):
+                return different(method, "other members")
+    reason = "members that were not compared" if open_question else "a member more than once"
+    return undecided(method, reason)
+
+
+def _unpaired(one: tuple[Node, ...], two: tuple[Node, ...]) -> tuple[list[Node], list[Node]]:
+    """Pairs of equal spelling are taken away first, so that long equal lists cost little."""
+    counts: dict[Node, int] = {}
+    for item in two:
+        counts[item] = counts.get(item, 0) + 1
+    left: list[Node] = []
+    for item in one:
+        if counts.get(item, 0):
+            counts[item] -= 1
+        else:
+            left.append(item)
+    return left, [item for item, count in counts.items() for _ in range(count)]

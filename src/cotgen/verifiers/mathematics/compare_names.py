@@ -1,0 +1,202 @@
+"""Names with marks, letters for anything, and notations for the same thing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
+from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
+    Constant,
+    Function,
+    Node,
+    Number,
+    Numbers,
+    Power,
+    Product,
+    Reals,
+    Sequence,
+    Sum,
+    Symbol,
+    Text,
+    Verbatim,
+    children,
+    symbols,
+)
+from cotgen.verifiers.mathematics.rebuild import replaced
+from cotgen.verifiers.mathematics.rules import Judge
+from cotgen.verifiers.mathematics.unfold import unfold
+
+_STANDARD = frozenset("ZQC")
+
+
+def verbatim(one: Node, two: Node, _: Judge) -> Decision | None:
+    """What is only compared as it is written."""
+    if isinstance(one, Verbatim) or isinstance(two, Verbatim):
+        return undecided("text", "a formula that is only compared as it is written")
+    return None
+
+
+def marks(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """An arrow or a bar may be left out; two that differ may mean the same or not."""
+    for marked, other in ((one, two), (two, one)):
+        inner = _inner(marked)
+        if inner is None:
+            continue
+        if _inner(other) is not None:
+            return undecided("name", "names with other marks")
+        if _letters(inner) and _same_letters(marked, inner, other):
+            return equal("name")
+        if isinstance(other, SCALARS):
+            return undecided("name", "a name beside something else")
+    return None
+
+
+def _inner(node: Node) -> Node | None:
+    marked = isinstance(node, Function) and node.name.startswith("mark ")
+    return children(node)[0] if marked else None
+
+
+def _same_letters(marked: Node, inner: Node, other: Node) -> bool:
+    """The vector AB is not the vector BA, but the line AB is the line BA."""
+    first, second = _letters(inner), _letters(other)
+    directed = isinstance(marked, Function) and marked.name == "mark vec"
+    return first == second if directed else sorted(first) == sorted(second)
+
+
+def _letters(node: Node) -> str:
+    match node:
+        case Symbol(name):
+            return name
+        case Text((word,)):
+            return word
+        case Product(factors) if all(isinstance(each, Symbol) for each in factors):
+            return "".join(each.name for each in factors if isinstance(each, Symbol))
+        case _:
+            return ""
+
+
+def number_sets(one: Node, two: Node, _: Judge) -> Decision | None:
+    """Sets of numbers by name: the whole numbers are not the rational ones."""
+    names = [_set_name(node) for node in (one, two)]
+    if None in names or not any(isinstance(node, Numbers | Reals) for node in (one, two)):
+        return None
+    if names[0] == names[1]:
+        return equal("set")
+    if all(name in _STANDARD or name == "R" for name in names):
+        return different("set", "another set of numbers")
+    return undecided("set", "sets of numbers that may be the same")
+
+
+def _set_name(node: Node) -> str | None:
+    match node:
+        case Numbers(name):
+            return name
+        case Reals() | Symbol("R"):
+            return "R"
+        case _:
+            return None
+
+
+def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """`C(5,2)` is a binomial beside a number and a point named C beside a pair."""
+    for call, other in ((one, two), (two, one)):
+        if not (isinstance(call, Function) and call.name[:1] == "?" and len(call.args) > 1):
+            continue
+        if isinstance(other, Sequence) and call.name[1:2].isupper():
+            point = Sequence("(", ")", call.args)
+            return judge(point, other) if call is one else judge(other, point)
+        if call.name != "?C" or len(call.args) != 2:
+            continue
+        if isinstance(other, SCALARS) and not (isinstance(other, Function) and other.name == "?C"):
+            return judge(Function("binomial", call.args), other)
+    return None
+
+
+def residues(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """`3 mod 7` is every number congruent to 3; beside a number it may be that number."""
+    first, second = _residue(one), _residue(two)
+    if first is None and second is None:
+        return None
+    if first is not None and second is not None:
+        modulus = judge(first[1], second[1])
+        if modulus.finding != "equal":
+            return modulus
+        return _congruent(first[0], second[0], first[1], judge)
+    residue, other = (first, two) if first is not None else (second, one)
+    assert residue is not None
+    if not isinstance(other, SCALARS):
+        return undecided("residue", "a remainder beside something else")
+    same = judge(residue[0], other)
+    remainder = judge(unfold(Function("mod", residue)), other)
+    if "equal" in (same.finding, remainder.finding):
+        return equal("residue")
+    congruent = _congruent(residue[0], other, residue[1], judge)
+    return congruent if congruent.finding == "different" else undecided("residue", "congruent")
+
+
+def _residue(node: Node) -> tuple[Node, Node] | None:
+    match node:
+        case Function("residue", (value, by)):
+            return value, by
+        case _:
+            return None
+
+
+def _congruent(one: Node, two: Node, by: Node, judge: Judge) -> Decision:
+    left, right = (unfold(Function("mod", (node, by))) for node in (one, two))
+    return judge(left, right)
+
+
+_ANY_CONSTANT = ("C", "c", "K", "k", "C_1", "C_0", "c_1", "constant", "const")
+
+
+def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """`x^2 + C` is `x^2 + c`: the letter of a constant that is only added means nothing."""
+    if not (isinstance(one, Sum) and isinstance(two, Sum)):
+        return None
+    first, second = _added(one), _added(two)
+    if first is None or second is None or first == second or "C" not in (first[:1], second[:1]):
+        return None
+    if {first, second} & (symbols(one) & symbols(two)):
+        return None
+    return judge(one, replaced(two, Symbol(second), Symbol(first)))
+
+
+def _added(node: Sum) -> str | None:
+    found = [term.name for term in node.terms if isinstance(term, Symbol)]
+    names = [name for name in found if name in _ANY_CONSTANT]
+    rest = Sum(tuple(term for term in node.terms if term != Symbol(names[0]))) if names else node
+    alone = len(names) == 1 and names[0] not in symbols(rest) and symbols(rest)
+    return names[0] if alone else None
+
+
+_PROGRAMS: tuple[tuple[str, Literal["i", "e"]], ...] = (("I", "i"), ("j", "i"), ("E", "e"))
+
+
+def capital_constants(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """Programs write I or j for i and E for e: read so beside an answer that has these."""
+    for node, other in ((one, two), (two, one)):
+        for name, letter in _PROGRAMS:
+            constant = Constant(letter)
+            missing = _has(other, constant) and not _has(node, constant)
+            if missing and name in symbols(node) - symbols(other):
+                other_reading = replaced(node, Symbol(name), constant)
+                pair = (unfold(other_reading), two) if node is one else (one, unfold(other_reading))
+                if judge(*pair).finding == "equal":
+                    return equal("algebra")
+                return undecided("algebra", f"{name} may be the constant {letter}")
+    return None
+
+
+def _has(node: Node, constant: Constant) -> bool:
+    return node == constant or any(_has(child, constant) for child in children(node))
+
+
+def unit_exponentials(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """`exp(I*pi)` with a capital I, beside a number: the letter stands for i."""
+    for node, other in ((one, two), (two, one)):
+        exponential = isinstance(node, Function | Power)
+        if exponential and symbols(node) == {"I"} and isinstance(other, Number):
+            return judge(replaced(node, Symbol("I"), Constant("i")), other)
+    return None

@@ -1,0 +1,287 @@
+"""Equations, assignments and inequalities."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cotgen.verifiers.mathematics import algebra, curves, forms, sets
+from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
+from cotgen.verifiers.mathematics.nodes import (
+    Function,
+    Intersection,
+    Node,
+    Number,
+    Product,
+    Quotient,
+    Ratio,
+    Relation,
+    Sequence,
+    Sum,
+    Symbol,
+    Union,
+    Unreadable,
+    children,
+    symbols,
+)
+from cotgen.verifiers.mathematics.rebuild import replaced
+from cotgen.verifiers.mathematics.rules import Judge, kind_of
+
+
+def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
+    """Sets of numbers, as intervals, inequalities or unions."""
+    if not (sets.is_surely_set(one) or sets.is_surely_set(two)):
+        return None
+    try:
+        same = sets.same(sets.intervals(one), sets.intervals(two))
+    except Unreadable:
+        return None
+    if isinstance(one, Relation) and isinstance(two, Relation) and symbols(one) != symbols(two):
+        return undecided("set", "other unknowns")
+    return equal("set") if same else different("set", "another set")
+
+
+def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
+    if isinstance(one, Relation) and isinstance(two, Relation):
+        return _two_relations(one, two, judge)
+    for relation, other in ((one, two), (two, one)):
+        if isinstance(relation, Relation):
+            value = assigned(relation, judge)
+            if value is None and relation is two:
+                value = _found(relation)
+            if value is None:
+                return undecided("equation", f"a relation beside a {kind_of(other)}")
+            return judge(value, other) if relation is one else judge(other, value)
+    return None
+
+
+def _found(relation: Relation) -> Node | None:
+    """The value in an attempt's `a + b = 7`. A gold of this form is a line, and 7 is none."""
+    if set(relation.signs) != {"="}:
+        return None
+    asked, *_, value = relation.sides
+    if symbols(value):
+        return None
+    is_chain = len(relation.sides) > 2 and is_name(asked) and any(map(symbols, relation.sides[1:]))
+    return value if is_chain or _is_asked_for(asked) else None
+
+
+def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
+    first, second = assigned(one, judge), assigned(two, judge)
+    if first is not None and second is not None:
+        same = judge(first, second)
+        if _same_name(_name_of(one), _name_of(two)):
+            return same
+        renamed = _with_argument_of(one, two)
+        if renamed is not None:
+            return _two_relations(one, renamed, judge)
+        if same.finding == "equal":
+            if _is_graph(one, first) and _is_graph(two, second):
+                return equal("equation")
+            return undecided("equation", "the same value under another name")
+    if one.signs == two.signs == ("=",):
+        return _equations(one, two)
+    if not _ORDERED.issuperset(one.signs + two.signs):
+        return _of_other_kinds(one, two, judge)
+    return _inequalities(one, two)
+
+
+def _same_name(one: Node, two: Node) -> bool:
+    """`dy/dx` is also written y'."""
+    names = {_derivative_name(one), _derivative_name(two)}
+    return one == two or (len(names) == 1 and None not in names)
+
+
+def _derivative_name(node: Node) -> str | None:
+    match node:
+        case Function("derivative", (Symbol(name), _, Number(order))) if order in (1, 2):
+            return name + "'" * int(order)
+        case Symbol(name) if name.endswith("'"):
+            return name
+        case _:
+            return None
+
+
+def _with_argument_of(one: Relation, two: Relation) -> Relation | None:
+    """`f(t) = 2t` beside `f(x) = 2x`: the second with the first one's argument."""
+    match _name_of(one), _name_of(two):
+        case (Function(name, (Symbol() as first,)), Function(other, (Symbol() as second,))) if (
+            name == other and first != second and first.name not in symbols(two)
+        ):
+            renamed = replaced(two, second, first)
+            return renamed if isinstance(renamed, Relation) else None
+    return None
+
+
+def _name_of(relation: Relation) -> Node:
+    first, last = relation.sides[0], relation.sides[-1]
+    return last if is_name(last) and not is_name(first) else first
+
+
+def _is_graph(relation: Relation, value: Node) -> bool:
+    """`y = x^2` and `f(x) = x^2` are the same function."""
+    name = _name_of(relation)
+    return bool(symbols(value)) and (name == Symbol("y") or isinstance(name, Function))
+
+
+def assigned(relation: Relation, judge: Judge) -> Node | None:
+    """`x = 5` says 5, and so does `AB = 2 + 3 = 5`; None for an equation that is not solved."""
+    if set(relation.signs) not in ({"="}, {"in"}):
+        return None
+    name, *others, last = relation.sides
+    if not others and is_name(last) and not is_name(name) and relation.signs == ("=",):
+        name, last = last, name
+    if name == last:
+        return None
+    if _names_value(name, last):
+        return last if all(judge(each, last).finding == "equal" for each in others) else None
+    if not symbols(relation) and all(
+        judge(each, last).finding == "equal" for each in (name, *others)
+    ):
+        return last
+    return None
+
+
+def _names_value(name: Node, value: Node) -> bool:
+    if isinstance(name, Sequence):
+        return named_tuple(name, value)
+    if is_name(name):
+        return isinstance(name, Function) or not symbols(name) & symbols(value)
+    return False
+
+
+def named_tuple(names: Node, values: Node) -> bool:
+    """`(x,y) = (2,3)`."""
+    return (
+        isinstance(names, Sequence)
+        and isinstance(values, Sequence)
+        and names.open == values.open == "("
+        and len(names.items) == len(values.items)
+        and all(isinstance(name, Symbol) for name in names.items)
+        and len(set(names.items)) == len(names.items)
+    )
+
+
+def is_name(node: Node) -> bool:
+    """Whether a node can name a value: `x`, `f(2)`, `AB`, `\\vec{v}`, `dy/dx`."""
+    match node:
+        case Symbol():
+            return True
+        case Function(name, args):
+            marked = name.startswith("mark ") or name in ("derivative", "?norm")
+            leaves = not any(children(n) for n in args if not isinstance(n, Union | Intersection))
+            return marked or (name.startswith("?") and leaves)
+        case Product((Symbol("m"), Function(name, _))):
+            return name == "mark angle"
+        case Product(factors):
+            return all(isinstance(each, Symbol) and each.name.isupper() for each in factors)
+        case Ratio(items):
+            return all(map(is_name, items))
+        case _:
+            return False
+
+
+def _is_asked_for(node: Node) -> bool:
+    """Whether a node is an expression whose value was asked for, as in `a + b = 7`.
+
+    One in a single unknown is an equation to solve: `2x = 4` does not say 4.
+    """
+    match node:
+        case Function(name, (arg,)) if name in _MEASURED:
+            return bool(symbols(arg))
+        case Function(name, _) if name in _WORKED_OUT:
+            return True
+        case Sum(parts) | Product(parts):
+            plain = all(_is_plain(part) for part in parts)
+        case Quotient(over, under):
+            plain = _is_plain(over) and _is_plain(under)
+        case Function(name, _):
+            return name.startswith("?")
+        case _:
+            return False
+    return plain and len(symbols(node)) > 1
+
+
+_MEASURED = frozenset(("abs", "sin", "cos", "tan", "cot", "sec", "csc", "?norm", "ln", "lg"))
+_WORKED_OUT = frozenset(("sum", "prod", "integral", "limit", "limit+", "limit-", "det"))
+
+
+def _is_plain(node: Node) -> bool:
+    match node:
+        case Symbol():
+            return True
+        case Product(factors):
+            names = [each for each in factors if not isinstance(each, Number)]
+            return all(isinstance(each, Symbol) for each in names) and bool(names)
+        case Sum(parts):
+            return all(map(_is_plain, parts))
+        case _:
+            return False
+
+
+def _equations(one: Relation, two: Relation) -> Decision:
+    """The same equation is the same polynomial up to a factor that is not zero."""
+    try:
+        left, right = (algebra.normal(_gap(relation)) for relation in (one, two))
+    except Unreadable as error:
+        return undecided("equation", str(error))
+    if not left.over or not right.over:
+        return undecided("equation", "an equation that always holds")
+    left, right = forms.cleared(left), forms.cleared(right)
+    if forms.proportional(left, right) is not None:
+        return equal("equation")
+    if forms.is_linear(left) and forms.is_linear(right):
+        return different("equation", "another equation")
+    if forms.decides(left) and forms.decides(right) and _is_curve(left) and _is_curve(right):
+        return _curves(left, right)
+    return undecided("equation", "two equations that were not shown to have other solutions")
+
+
+def _is_curve(form: forms.Form) -> bool:
+    return forms.is_polynomial(form) and len(form.over) > 1
+
+
+def _curves(one: forms.Form, two: forms.Form) -> Decision:
+    if curves.vanish_apart(one, two):
+        return different("equation", "another equation")
+    return undecided("equation", "two equations that were not shown to have other solutions")
+
+
+def _gap(relation: Relation) -> Node:
+    if len(relation.sides) != 2:
+        raise Unreadable("an equation of several parts")
+    left, right = relation.sides
+    return Sum((left, Product((Number(Fraction(-1)), right))))
+
+
+def _of_other_kinds(one: Relation, two: Relation, judge: Judge) -> Decision:
+    """Membership, parallels, implications: the same sides, in the same order where it matters."""
+    if one.signs == two.signs and len(one.sides) == len(two.sides):
+        orders = [two.sides]
+        if _SYMMETRIC.issuperset(one.signs):
+            orders.append(two.sides[::-1])
+        for sides in orders:
+            pairs = zip(one.sides, sides, strict=True)
+            if all(judge(*pair).finding == "equal" for pair in pairs):
+                return equal("relation")
+    return undecided("relation", "relations that were not shown to be the same")
+
+
+_ORDERED = frozenset(("<", "<=", ">", ">=", "!="))
+_SYMMETRIC = frozenset(("parallel", "perp", "cong", "sim", "iff", "Leftrightarrow"))
+
+
+def _inequalities(one: Relation, two: Relation) -> Decision:
+    """Two-sided inequalities between expressions: the same up to a positive factor."""
+    if not (len(one.signs) == len(two.signs) == 1):
+        return undecided("inequality", "relations of another form")
+    try:
+        left, right = (algebra.normal(_gap(relation)) for relation in (one, two))
+    except Unreadable as error:
+        return undecided("inequality", str(error))
+    factor = forms.proportional(left, right)
+    if factor is None or not _ORDERED.issuperset(one.signs + two.signs):
+        return undecided("inequality", "relations that were not shown to be the same")
+    sign = two.signs[0] if factor > 0 else sets.flipped(two.signs[0])
+    if sign == one.signs[0]:
+        return equal("inequality")
+    return different("inequality", "another relation between the same sides")

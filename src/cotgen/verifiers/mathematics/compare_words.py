@@ -1,0 +1,114 @@
+"""Choices, times of day, words and digits with a base: what is compared as it is written."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cotgen.verifiers.mathematics.compare_quantities import ratios
+from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
+from cotgen.verifiers.mathematics.nodes import (
+    Based,
+    Choice,
+    Clock,
+    Node,
+    Number,
+    Ratio,
+    Relation,
+    Symbol,
+    Text,
+)
+from cotgen.verifiers.mathematics.rules import Judge
+from cotgen.verifiers.mathematics.wording import compare_texts, word_beside
+
+
+def choices(one: Node, two: Node, judge: Judge) -> Decision | None:
+    match one, two:
+        case Choice(letter, first), Choice(other, second):
+            if letter != other:
+                return different("choice", f"option {other} instead of {letter}")
+            if first is None or second is None or judge(first, second).finding == "equal":
+                return equal("choice")
+            return undecided("choice", "the same letter with another text")
+        case (Choice(letter, None), other) | (other, Choice(letter, None)):
+            small = letter.lower() if letter in "ABCDE" else letter
+            if other in (Symbol(letter), Symbol(small)):
+                return equal("choice")
+            return undecided("choice", "a letter alone does not tell what it stands for")
+        case (Choice(_, content), other) if content is not None:
+            return judge(content, other)
+        case (other, Choice(_, content)) if content is not None:
+            return judge(other, content)
+    return None
+
+
+def clocks(one: Node, two: Node, judge: Judge) -> Decision | None:
+    if not (isinstance(one, Clock) and isinstance(two, Clock)):
+        return _clock_beside(one, two, judge)
+    same_face = (one.hour % 12, one.minute) == (two.hour % 12, two.minute)
+    if not same_face:
+        return _not_a_ratio(one, two)
+    halves = {half for half in map(_half, (one, two)) if half}
+    if len(halves) == 2:
+        return different("time", "the other half of the day")
+    exact = one.hour == two.hour or all(map(_half, (one, two)))
+    return equal("time") if exact else undecided("time", "12 hours or 24 hours")
+
+
+def _half(clock: Clock) -> str:
+    if clock.half:
+        return clock.half
+    return "p" if clock.hour > 12 else "a" if clock.hour in (0, 24) else ""
+
+
+def _not_a_ratio(one: Clock, two: Clock) -> Decision:
+    """`4:30` is a time, but might be a ratio too, and then equals `2:15`."""
+    ratio = one.hour * two.minute == two.hour * one.minute and not one.half + two.half
+    if ratio:
+        return undecided("time", "equal as ratios, not as times")
+    return different("time", "another time")
+
+
+def _clock_beside(one: Node, two: Node, judge: Judge) -> Decision | None:
+    for clock, other in ((one, two), (two, one)):
+        if isinstance(clock, Clock) and isinstance(other, Ratio) and not clock.half:
+            items = tuple(Number(Fraction(part)) for part in (clock.hour, clock.minute))
+            return ratios(Ratio(items), other, judge)
+        if isinstance(clock, Clock) and not isinstance(other, Relation):
+            return undecided("time", "a time beside something else")
+    return None
+
+
+def texts(one: Node, two: Node, _: Judge) -> Decision | None:
+    if isinstance(one, Text) and isinstance(two, Text):
+        return compare_texts(one, two)
+    for text, other in ((one, two), (two, one)):
+        if not isinstance(text, Text):
+            continue
+        return word_beside(text, other)
+    return None
+
+
+def bases(one: Node, two: Node, judge: Judge) -> Decision | None:
+    match one, two:
+        case (Based(digits, 10), Number() as other) | (Number() as other, Based(digits, 10)):
+            return judge(Number(Fraction(int(digits))), other)
+        case Based(digits, base), Based(others, other):
+            if base == other:
+                same = digits.lower() == others.lower()
+                return equal("exact") if same else different("exact", "other digits")
+            try:
+                same = int(digits, base) == int(others, other)
+            except ValueError:
+                return undecided("exact", "digits that the base does not have")
+            if same:
+                return undecided("exact", "the same number in another base")
+            return different("exact", "another number in another base")
+        case (Based(digits, base), Number(value)) | (Number(value), Based(digits, base)):
+            try:
+                same = value == int(digits, base) or str(value) == digits
+            except ValueError:
+                same = True
+            if same:
+                return undecided("exact", "only one of them names its base")
+            return different("exact", "another number")
+    return None

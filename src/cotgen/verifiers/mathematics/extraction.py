@@ -1,0 +1,68 @@
+"""An answer as it was found in a text, and the forms in which a text may give one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Marked = Literal["box", "hashes", "answer_line", "phrase", "tag", "json"]
+"""`\\boxed{x}`, `#### x`, a line `A: x`, "the answer is x" or "Answer: x", `<answer>x</answer>`,
+`{"answer": x}`."""
+Alone = Literal["bare", "bold", "conclusion"]
+"""Where nothing is marked: an attempt that is nothing but an answer; the only bold words of the
+last line; a last sentence such as "Hence the area is $x$."."""
+Guessed = Literal["formula", "display", "number"]
+"""The last formula of the last sentence, the last displayed formula, the last number. Often not
+the answer, hence only for who asks for it."""
+Form = Literal[Marked, Alone, Guessed]
+
+DEFAULT_FORMS: tuple[Form, ...] = (*get_args(Marked), *get_args(Alone))
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """An answer, which rule found it, and where it starts and ends in the text."""
+
+    text: str
+    rule: Form
+    start: int
+    end: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where the answer starts and ends in the whole attempt."""
+        return self.start, self.end
+
+
+def stripped(text: str, rule: Form, start: int, end: int) -> Extraction | None:
+    """What stands between two places, without the white space and stars around it."""
+    while start < end and (text[start].isspace() or text[start] == "*"):
+        start += 1
+    while end > start and (text[end - 1].isspace() or text[end - 1] == "*"):
+        end -= 1
+    answer = text[start:end]
+    return None if is_placeholder(answer) else Extraction(answer, rule, start, end)
+
+
+_LONGEST_PLACEHOLDER = 60
+_EMPTY = frozenset(
+    {"", "...", "?", "answer", "theanswer", "youranswer", "finalanswer", "yourfinalanswer",
+     "youranswerhere", "answerhere", "finalanswerhere", "ans", "x...", "number", "result"}
+)  # fmt: skip
+_NO_CONTENT = re.compile(
+    r"\\(?:text|mathrm|textbf|mbox|ldots|dots|cdots|square)(?![a-z])|[\s{}$.*_\\<>\[\]]"
+)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether nothing is there, or only an echo of the prompt such as `your answer here`."""
+    if not text or text.isspace():
+        return True
+    if len(text) > _LONGEST_PLACEHOLDER or text[0].isdigit() or "\\{" in text or text == "[]":
+        return False
+    return _NO_CONTENT.sub("", text).lower() in _EMPTY
+
+
+MATHEMATICAL = re.compile(r"[-+−±0-9.($\[\\{|√∞∅]|(?![aAI] +[A-Za-z]{2})[A-Za-zπ](?![A-Za-z'’])")
+"""How an answer starts that is not in words; "a circle" starts with an article."""

@@ -1,0 +1,248 @@
+"""What stands in brackets: groups, tuples, intervals, sets, absolute values, matrices."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from cotgen.verifiers.mathematics.build import scalar
+from cotgen.verifiers.mathematics.cursor import Cursor, Joined, key_of
+from cotgen.verifiers.mathematics.nodes import (
+    Function,
+    Intersection,
+    Matrix,
+    Node,
+    Relation,
+    Sequence,
+    Union,
+    Unreadable,
+    Where,
+    symbols,
+)
+from cotgen.verifiers.mathematics.parse_indices import combinations
+
+CLOSING = {"(": ")", "[": "]", "\\{": "\\}"}
+FENCES = {
+    "\\lfloor": ("\\rfloor", "floor"),
+    "\\lceil": ("\\rceil", "ceil"),
+    "\\lvert": ("\\rvert", "abs"),
+    "\\lVert": ("\\rVert", "?norm"),
+}
+_MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "Bmatrix", "array", "smallmatrix"))
+_DETERMINANTS = frozenset(("vmatrix", "Vmatrix"))
+_CASES = frozenset(("cases", "rcases", "dcases"))
+_ALIGNED = frozenset(("aligned", "align", "gathered", "gather", "split", "equation", "alignedat"))
+_INEQUALITIES = frozenset(("<", "<=", ">", ">=", "!="))
+_BARS = {"|": "|", "\\vert": "\\vert", "\\|": "\\|"}
+
+
+def together(items: list[Node], joined: Joined) -> Node:
+    """What members without brackets make; inequalities joined by a word are one condition."""
+    if len(items) == 1:
+        return items[0]
+    conditions = all(
+        isinstance(item, Relation) and _INEQUALITIES.issuperset(item.signs) for item in items
+    )
+    if conditions and joined and len(set(map(symbols, items))) == 1:
+        return Union(tuple(items)) if joined == "or" else Intersection(tuple(items))
+    return Sequence("", "", tuple(items))
+
+
+def grouped(items: list[Node], ends: list[int]) -> list[Node]:
+    """`1,2; 3,4` are two pairs: where both signs separate, the semicolon parts groups."""
+    if not ends or len(ends) == len(items) - 1:
+        return items
+    starts = [0, *ends, len(items)]
+    groups = [tuple(items[low:high]) for low, high in pairwise(starts)]
+    if len(set(map(len, groups))) > 1:
+        return items
+    if any(isinstance(item, Relation) for item in items):
+        return [Sequence("", "", group) for group in groups]
+    return [Sequence("(", ")", group) for group in groups]
+
+
+def bracketed(parser: Cursor) -> Node:
+    """Parentheses around one value group it; all other brackets make a sequence."""
+    opened = key_of(parser.token)
+    if opened == "\\{":
+        return _set(parser, opened)
+    parser.step()
+    bars, parser.bars = parser.bars, 0
+    items = parser.items()
+    parser.bars = bars
+    closed = key_of(parser.step())
+    if closed not in (")", "]", "["):
+        raise Unreadable(f"{opened!r} is not closed")
+    if len(items) == 1:
+        if (opened, closed) not in (("(", ")"), ("[", "]")):
+            raise Unreadable(f"{opened!r} is closed by {closed!r}")
+        return items[0]
+    if opened == "]" and closed not in ("[", "]", ")"):
+        raise Unreadable("brackets that do not match")
+    return Sequence(opened, closed, tuple(items))  # type: ignore[arg-type]
+
+
+def _set(parser: Cursor, opened: str) -> Node:
+    stop = parser.closing(opened, CLOSING[opened])
+    parser.step()
+    if parser.take(CLOSING[opened]):
+        return Sequence("{", "}", ())
+    bar = _such_that(parser, stop)
+    if bar is not None:
+        node = _where(parser.apart(parser.at, bar), parser.apart(bar + 1, stop))
+        parser.at = stop + 1
+        return node
+    items = parser.items()
+    parser.expect(CLOSING[opened])
+    return Sequence("{", "}", tuple(items))
+
+
+def _such_that(parser: Cursor, stop: int) -> int | None:
+    """Where the sign stands that parts a name from the conditions it has to meet."""
+    named = parser.token.kind in ("name", "command") or parser.key() == "("
+    for index in range(parser.at + 1, stop):
+        token = parser.tokens[index]
+        if token.kind in ("sign", "command") and key_of(token) in ("\\mid", "|", ":", "\\vert"):
+            return index if named else None
+        if token.kind == "sign" and token.text == "," and parser.key() != "(":
+            return None
+    return None
+
+
+def _where(head: Node, body: Node) -> Node:
+    conditions = body.items if isinstance(body, Sequence) and not body.open else (body,)
+    if isinstance(head, Relation) and head.signs == ("in",):
+        return Where(head.sides[0], (head, *conditions))
+    return Where(head, conditions)
+
+
+def braces(parser: Cursor) -> Node:
+    """TeX's own braces group."""
+    parser.expect("{")
+    if parser.key() == "}" and parser.ahead(1) in ("_", "^"):
+        parser.step()
+        return combinations(parser)
+    items, joined = parser.joined_items()
+    parser.expect("}")
+    return together(items, joined)
+
+
+def vector(parser: Cursor) -> Node:
+    """`<1,2>`: a column."""
+    opened = key_of(parser.step())
+    parser.angles += opened == "<"
+    items = parser.items()
+    parser.angles -= opened == "<"
+    parser.expect(">" if opened == "<" else "\\rangle")
+    if len(items) < 2:
+        raise Unreadable("angle brackets around one value")
+    return Matrix(tuple((item,) for item in items))
+
+
+def absolute(parser: Cursor) -> Node:
+    """`|x|`; of a matrix it is the determinant, and two bars on each side are a norm."""
+    opened = key_of(parser.step())
+    parser.bars += 1
+    inner = parser.expression(0)
+    parser.bars -= 1
+    parser.expect(_BARS[opened])
+    if isinstance(inner, Matrix):
+        return Function("det", (inner,))
+    return Function("?norm" if opened == "\\|" else "abs", (scalar(inner),))
+
+
+def fenced(parser: Cursor) -> Node:
+    """`\\lfloor x \\rfloor` and its kin."""
+    closing, name = FENCES[key_of(parser.step())]
+    inner = parser.expression(0)
+    parser.expect(closing)
+    if isinstance(inner, Matrix) and name == "abs":
+        return Function("det", (inner,))
+    return Function(name, (scalar(inner),))
+
+
+def environment(parser: Cursor) -> Node:
+    """`\\begin{pmatrix} … \\end{pmatrix}`."""
+    name = _environment_name(parser)
+    if name in _ALIGNED:
+        return _lines(parser)
+    if name not in _MATRICES | _DETERMINANTS | _CASES:
+        raise Unreadable(f"unknown environment {name[:30]!r}")
+    if name == "array" and parser.key() == "{":
+        while key_of(parser.step()) != "}":
+            if parser.token.kind == "end":
+                raise Unreadable("an array is not closed")
+    rows: list[tuple[Node, ...]] = []
+    while not parser.take("\\end"):
+        rows.append(_row(parser))
+    if _environment_name(parser) != name or len({len(row) for row in rows}) != 1:
+        raise Unreadable("a matrix of uneven rows")
+    if name in _CASES:
+        return _cases(rows)
+    matrix = Matrix(tuple(rows))
+    return Function("det", (matrix,)) if name in _DETERMINANTS else matrix
+
+
+def _lines(parser: Cursor) -> Node:
+    """Lines of equations: the signs that align them mean nothing."""
+    start = parser.at
+    places = range(start, len(parser.tokens))
+    end = next((at for at in places if _key_at(parser, at) == "\\end"), None)
+    if end is None:
+        raise Unreadable("an environment is not closed")
+    lines: list[Node] = []
+    for stop in (*(at for at in range(start, end) if _key_at(parser, at) == "\\\\"), end):
+        kept = [at for at in range(start, stop) if _key_at(parser, at) != "&"]
+        if kept:
+            lines.append(parser.read([parser.tokens[at] for at in kept]))
+        start = stop + 1
+    parser.at = end + 1
+    _environment_name(parser)
+    return together(lines, "")
+
+
+def _key_at(parser: Cursor, at: int) -> str:
+    token = parser.tokens[at]
+    return key_of(token) if token.kind in ("sign", "command") else ""
+
+
+def _cases(rows: list[tuple[Node, ...]]) -> Node:
+    """A system of equations, or the pieces of a function, which equal only themselves."""
+    entries = tuple(entry for row in rows for entry in row)
+    return Sequence("", "", entries) if len(rows[0]) == 1 else Function("?cases", entries)
+
+
+def _row(parser: Cursor) -> tuple[Node, ...]:
+    entries = [_entry(parser)]
+    while parser.take("&"):
+        entries.append(_entry(parser))
+    if parser.take("\\\\"):
+        _skip_distance(parser)
+    elif parser.key() != "\\end":
+        raise Unreadable("a matrix is not closed")
+    return tuple(entries)
+
+
+def _entry(parser: Cursor) -> Node:
+    """An entry; a comma may stand before the sign that aligns the next."""
+    entry = parser.expression(0)
+    if parser.key() == "," and parser.ahead(1) in ("&", "\\\\", "\\end"):
+        parser.step()
+    return entry
+
+
+def _skip_distance(parser: Cursor) -> None:
+    """The distance in `\\\\[2pt]`."""
+    if parser.key() == "[" and parser.tokens[parser.at + 1].kind == "number":
+        stop = parser.closing("[", "]")
+        unit = parser.tokens[stop - 1]
+        if unit.kind != "number" and stop - parser.at <= 4:
+            parser.at = stop + 1
+
+
+def _environment_name(parser: Cursor) -> str:
+    parser.expect("{")
+    name = ""
+    while parser.token.kind in ("name", "word", "text"):
+        name += parser.step().text
+    parser.expect("}")
+    return name

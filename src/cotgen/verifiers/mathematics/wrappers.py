@@ -1,0 +1,117 @@
+"""Take off what surrounds an answer: delimiters, boxes, a full stop; and its key."""
+
+from __future__ import annotations
+
+import re
+
+from cotgen.verifiers.mathematics.phrases import BLANK
+
+_WRAPPERS = (
+    ("$$", "$$"),
+    ("$", "$"),
+    ("\\(", "\\)"),
+    ("\\[", "\\]"),
+    ("**", "**"),
+    ("``", "''"),
+    ("`", "`"),
+    ('"', '"'),
+)
+_COMMANDS = (
+    *("\\boxed", "\\fbox", "\\textbf", "\\textit", "\\textrm", "\\textsf", "\\texttt", "\\text"),
+    *("\\mbox", "\\hbox", "\\mathbf", "\\mathrm", "\\mathit", "\\mathsf", "\\emph", "\\underline"),
+    *("\\boldsymbol", "\\bm", "\\displaystyle"),
+)
+"""A command stands before those that it begins like."""
+_ENDING = frozenset(" \t\r\n.,;:")
+_LEAD = re.compile(
+    r"\A(?:\\text ?\{)? ?(?:so |thus |therefore,? |hence )?(?:the )?(?:final )?answer"
+    r"(?: is:?|:) ?(?:\})? ?(?=[^\s}])",
+    re.IGNORECASE,
+)
+_SPACES = re.compile(r"\A(?:\s|\\[ ,;!]|~)+")
+
+
+def unwrap(text: str) -> str:
+    """The text without delimiters, boxes and a full stop around the whole of it."""
+    for _ in range(8):
+        before = text
+        text = _trim(text)
+        for opened, closed in _WRAPPERS:
+            inner = text[len(opened) : -len(closed)]
+            if text.startswith(opened) and text.endswith(closed) and inner and opened not in inner:
+                text = inner.strip()
+        text = _without_braces(text)
+        if text == before:
+            break
+    return text
+
+
+def _trim(text: str) -> str:
+    text = text.strip()
+    if not text.endswith("..."):
+        text = text[: _end(text)]
+    if text[:1] in "~\\" or text[:1].isspace():
+        text = _SPACES.sub("", text)
+    return text
+
+
+def _end(text: str) -> int:
+    """Where full stops, commas and blanks of TeX begin that end the text."""
+    at = len(text)
+    while at:
+        if text[at - 1] in _ENDING and text[at - 2 : at - 1] != "\\":
+            at -= 1
+        elif at > 1 and text[at - 2] == "\\" and text[at - 1] in "\\,;:! ":
+            at -= 2
+        else:
+            break
+    return at
+
+
+def without_lead(text: str) -> str:
+    """The answer in `The answer is 7`, where a box holds the whole sentence."""
+    if "nswer" not in text[:60] and "NSWER" not in text[:60]:
+        return text
+    lead = _LEAD.match(text)
+    if lead is None:
+        return text
+    rest = text[lead.end() :]
+    opened = text[: lead.end()].count("{") > text[: lead.end()].count("}")
+    return unwrap(rest[:-1] if opened and rest.endswith("}") else rest)
+
+
+def _without_braces(text: str) -> str:
+    """`\\text{x}`, `\\boxed{x}` and `{x}` are x where the braces hold everything."""
+    head = next((command for command in _COMMANDS if text.startswith(command)), "")
+    rest = text[len(head) :].strip()
+    if head == "\\displaystyle":
+        return rest
+    if not (rest.startswith("{") and rest.endswith("}") and _spans(rest)):
+        return text
+    return rest[1:-1].strip()
+
+
+def _spans(text: str) -> bool:
+    """Whether the first brace is closed by the last character."""
+    depth, at = 0, 0
+    while at < len(text):
+        letter = text[at]
+        if letter == "\\":
+            at += 1
+        depth += (letter == "{") - (letter == "}")
+        if depth == 0 and letter == "}":
+            return at == len(text) - 1
+        at += 1
+    return False
+
+
+_SAME = re.compile(r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![A-Za-z])|\\!")
+_FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+_NEEDED = re.compile(r"(?<=[A-Za-z0-9.]) (?=[A-Za-z0-9.])")
+
+
+def key_of(text: str) -> str:
+    """Equal keys are the same answer, differently spaced."""
+    text = _FRACTION.sub(r"\\frac", _SAME.sub("", text))
+    text = _NEEDED.sub("\0", BLANK.sub(" ", text)).replace(" ", "").replace("\0", " ")
+    return text.replace("\\mbox{", "\\text{")

@@ -1,0 +1,34 @@
+"""What every named rule is: its parameters, and one verb."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from cotgen.records import Problem, Verdict
+
+
+class Predicate(BaseModel):
+    """The parameters of one rule. A rule is pure, and reads golds and answers as hostile text."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    def judge(self, problem: Problem, answer: str) -> Verdict:
+        """Whether the rule holds for an answer to a problem."""
+        raise NotImplementedError
+
+
+def holds() -> Verdict:
+    """The rule holds."""
+    return Verdict("correct", method="rule")
+
+
+def broken(reason: str) -> Verdict:
+    """The rule does not hold."""
+    return Verdict("incorrect", method="rule", reason=reason)
+
+
+def unclear(reason: str) -> Verdict:
+    """The rule cannot be applied."""
+    return Verdict("unverifiable", method="rule", reason=reason)
