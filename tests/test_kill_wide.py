@@ -44,7 +44,7 @@ def write_recipe(folder: Path, url: str) -> Path:
 
 
 def begin(recipe: Path, outputs: Path) -> subprocess.Popen[bytes]:
-    command = [COTGEN, "run", recipe, "--outputs", outputs, "--until", "search"]
+    command: list[str | Path] = [COTGEN, "run", recipe, "--outputs", outputs, "--until", "search"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
