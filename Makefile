@@ -7,7 +7,10 @@ SHARED ?= ../shared/data
 #   make TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test check bench clean
+# Real engines live in an environment of their own.
+VLLM := .venv-vllm
+
+.PHONY: demo test test-vllm check bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml
@@ -26,6 +29,21 @@ demo: $(VENV)/.installed ## The main job, for real, in seconds
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
+$(VLLM)/.installed: tests/engines/requirements.txt
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	# Their builds are for another torch, and vLLM needs none of them here.
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	touch $@
+
+test-vllm: $(VENV)/.installed ## Real engines; skipped only where they cannot be installed
+	@if $(MAKE) $(VLLM)/.installed; then \
+	  COTGEN_VLLM_PYTHON=$(VLLM)/bin/python $(BIN)/python -m pytest --durations=0 tests/engines; \
+	else \
+	  echo "test-vllm: SKIPPED, for vLLM cannot be installed here (no network?); pip said why above"; \
+	fi
+
 check: $(VENV)/.installed
 	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/ruff format --check src tests benchmarks tools
@@ -37,4 +55,4 @@ bench: $(VENV)/.installed ## What cotgen promises, measured here beside what it 
 	$(BIN)/python benchmarks/pairing.py --data $(SHARED)/math/math_cot_100.jsonl
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) .mypy_cache .ruff_cache .hypothesis

@@ -124,6 +124,8 @@ def _measured(folder: Path, url: str, load: _Load, side: Side) -> _Figures:
 def _child(side: Side, url: str, folder: Path, load: _Load) -> _Figures:
     _pin(0)
     _many_files()
+    import aiohttp  # noqa: F401 - for both sides alike, before the clock starts
+
     questions = [f"What is {number} plus {number + 1}? " * 6 for number in range(load.requests)]
     work = _bare if side == "bare" else _cotgen
     with tempfile.TemporaryDirectory(dir=folder) as own:

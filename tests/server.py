@@ -713,8 +713,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             stream.close()
 
 
-async def serve(chat_server: ChatServer, port: int, end_with_stdin: bool) -> None:
-    runner = web.AppRunner(chat_server.application(), access_log=None)
+async def serve(application: web.Application, port: int, end_with_stdin: bool) -> None:
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     # Bound by hand, so that two servers can never share a port.
     listener = socket.create_server(("127.0.0.1", port), backlog=1024)
@@ -751,9 +751,8 @@ def main() -> None:
     if arguments.faults is not None:
         script = msgspec.json.decode(arguments.faults.read_bytes(), type=FaultScript)
     with arguments.log.open("a") as log:
-        asyncio.run(
-            serve(ChatServer(settings, script, log), arguments.port, arguments.end_with_stdin)
-        )
+        application = ChatServer(settings, script, log).application()
+        asyncio.run(serve(application, arguments.port, arguments.end_with_stdin))
 
 
 if __name__ == "__main__":

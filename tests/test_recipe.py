@@ -54,9 +54,9 @@ def test_a_missing_section_and_a_missing_kind_are_named() -> None:
 
 
 def test_a_teacher_may_be_called_like_a_kind() -> None:
-    said = mistakes(raw(teachers={"openai": {"kind": "openai", "modle": "x"}}))
+    said = mistakes(raw(teachers={"openai": {"kind": "openai", "modell": "x"}}))
     assert "teachers.openai.model: is missing" in said
-    assert "teachers.openai.modle: there is no such key; did you mean model?" in said
+    assert "teachers.openai.modell: there is no such key; did you mean model?" in said
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a" * 81])

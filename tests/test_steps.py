@@ -93,15 +93,27 @@ def test_a_reasoning_field_is_written_before_the_text() -> None:
 @pytest.mark.parametrize(
     ("reasoning", "text"),
     [
+        ("```py\nx = 1", "```py\nx = 2\n```\n4"),
+        (f"```\n{CLOSE}\n```", "4"),
+        ("a < b", "4 > 3"),
+    ],
+)
+def test_a_reasoning_field_is_the_thought(reasoning: str, text: str) -> None:
+    assert boundary(text, reasoning) == (f"{OPEN}\n{reasoning}\n{CLOSE}\n\n", text)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "text"),
+    [
         (f"the tag {CLOSE} ends a thought", "4"),
         (f"a {OPEN}", "4"),
         ("a", f"as {CLOSE} says, 4"),
-        ("a", f"as {OPEN} says, 4"),
-        ("```py\nx = 1", "```py\nx = 2\n```\n4"),
+        ("a", f"{OPEN}b{CLOSE}4"),
+        ("a", "<Thought>b</Thought>4"),
     ],
 )
-def test_a_reasoning_field_is_the_thought_whatever_it_holds(reasoning: str, text: str) -> None:
-    assert boundary(text, reasoning) == (f"{OPEN}\n{reasoning}\n{CLOSE}\n\n", text)
+def test_a_tag_beside_a_reasoning_field_is_a_flaw(reasoning: str, text: str) -> None:
+    assert attempt(Completion(text, "stop", reasoning)).flaw == "tag_collision"
 
 
 def test_a_reasoning_field_without_a_text_is_all_thought() -> None:
@@ -117,6 +129,7 @@ def test_a_reasoning_field_without_a_text_is_all_thought() -> None:
         (f"{OPEN}a{OPEN}b{CLOSE}\n4", "tag_collision"),
         (f"{CLOSE}a{OPEN}\n4", "tag_collision"),
         (f"{OPEN}a{CLOSE}\n4{OPEN}", "tag_collision"),
+        (f"{OPEN}a{CLOSE}<Thought>b</Thought>4", "tag_collision"),
     ],
 )
 def test_several_thoughts_in_one_text_are_a_flaw(text: str, flaw: str) -> None:

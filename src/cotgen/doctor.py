@@ -32,6 +32,7 @@ def machine(outputs: Path) -> Iterator[Finding]:
         yield _package(package)
     yield _disk(outputs)
     yield _files()
+    yield _sandbox()
 
 
 def _package(name: str) -> Finding:
@@ -57,6 +58,16 @@ def _files() -> Finding:
     enough = hard == resource.RLIM_INFINITY or hard >= _LEAST_FILES
     said = f"{soft:,} open files, can be raised to {hard:,}"
     return Finding("file descriptors", "yes" if enough else "no", said)
+
+
+def _sandbox() -> Finding:
+    """What `verifier: {kind: code}` would run programs in."""
+    from cotgen.sandbox.tiers import NoSandbox, choose
+
+    try:
+        return Finding("sandbox for programs", "yes", choose("auto"))
+    except NoSandbox as error:
+        return Finding("sandbox for programs", "unknown", str(error))
 
 
 async def teachers(recipe: Recipe) -> AsyncIterator[tuple[str, Finding]]:

@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from cotgen import summary as numbers
-from cotgen.errors import RecipeError, StoreError, TeacherError
+from cotgen.errors import CotgenError, NoWorkers, RecipeError, StoreError, TeacherError
 from cotgen.export import SUFFIXES, write_datasets
 from cotgen.loading import Loader, gone, refuse_test_problems
 from cotgen.protocols import Emitter, Verify
@@ -41,6 +41,8 @@ TABLES: dict[Stage, str] = {
     "chain": "chains",
 }
 _VERIFIED_AT_ONCE = 256
+_BEAT_S = 1.0
+_QUICK = (50_000, 20, 20)
 
 
 class Watch(Protocol):
@@ -50,7 +52,7 @@ class Watch(Protocol):
         """A stage begins; `total` pieces of work are owed, if that is known."""
 
     def advance(self, pieces: int = 1) -> None:
-        """So many more are done."""
+        """So many more are done; 0: time passed."""
 
     def see(self, samplers: dict[str, Sampler], spent: dict[str, Spent]) -> None:
         """The live teachers and what they were paid, to look at while the search goes on."""
@@ -113,9 +115,12 @@ async def run_async(
 def _quick_collection() -> Iterator[None]:
     """Keep the garbage collector from walking through all modules again and again: that was a
     fifth of the client's work. What a run makes has few cycles."""
-    before = gc.get_threshold()
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    if before == _QUICK or frozen:
+        yield  # Another run, or the user, has seen to it.
+        return
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(*_QUICK)
     try:
         yield
     finally:
@@ -142,7 +147,7 @@ class _Work:
         self.summary.name = recipe.name
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
-        self.stopped_by: RecipeError | None = None
+        self.stopped_by: CotgenError | None = None
 
     def claim_tables(self, redo: Stage | None) -> None:
         """Refuse to mix this recipe's data with those of another, before anything is paid.
@@ -239,17 +244,27 @@ class _Work:
                 verify = await stack.enter_async_context(verification(self.recipe.verifier))
             live = await stack.enter_async_context(samplers(self.recipe, self._open_journal))
             self.watch.see(live, self.spent or {})
+            beating = asyncio.create_task(self._beat())
+            stack.callback(beating.cancel)
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
         if self.stopped_by:
             raise self.stopped_by
+
+    async def _beat(self) -> None:
+        """Let the watch look at the teachers while nothing is done: a batch can take a day."""
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            self.watch.advance(0)
 
     async def _search_with(self, live: tuple[Sampler, Verify | None]) -> None:
         """All searches of one teacher. Teachers do not wait for each other."""
         sampler, verify = live
 
         async def search(problem: Problem) -> None:
-            await self._search_one(problem, sampler, verify)
+            await sampler.places.room()
+            if not self.stopped_by:
+                await self._search_one(problem, sampler, verify)
 
         await bounded(self._owed_searches(sampler.name), search, sampler.at_once)
 
@@ -264,7 +279,7 @@ class _Work:
                 self.growth_failed += 1  # What was there before stays.
             else:
                 self.run.attempts.append(Searched(id, problem.id, sampler.name, (), str(error)))
-        except RecipeError as error:
+        except (RecipeError, NoWorkers) as error:
             # Requests in flight are being paid for: they end, no new search begins.
             self.stopped_by = self.stopped_by or error
             return

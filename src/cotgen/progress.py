@@ -38,6 +38,7 @@ class Progress:
         self._stage: Stage = "load"
         self._total: int | None = None
         self._done = 0
+        self._said: tuple[object, ...] = ()
         self._started = self._shown = time.monotonic()
 
     def start(self, stage: Stage, total: int | None) -> None:
@@ -49,11 +50,16 @@ class Progress:
             self._live.start()
 
     def advance(self, pieces: int = 1) -> None:
-        """So many more are done; shown a few times a second at most."""
+        """So many more are done, or none: then it is looked at what is waited for. Shown a few
+        times a second at most."""
         self._done += pieces
         now = time.monotonic()
-        if now - self._shown >= self._every_s:
-            self._shown = now
+        if now - self._shown < self._every_s:
+            return
+        said = self._done, *(sampler.said for sampler in self._samplers.values())
+        if self._live or said != self._said:
+            # Plain lines are kept: one that says nothing new would be noise.
+            self._shown, self._said = now, said
             self._show(self._line())
 
     def see(self, samplers: dict[str, Sampler], spent: dict[str, Spent]) -> None:
@@ -98,8 +104,11 @@ class Progress:
 
     def _teachers(self) -> list[str]:
         flows = [sampler.flow for sampler in self._samplers.values()]
-        limit = sum(sampler.places.limit for sampler in self._samplers.values())
-        parts = [f"{sum(flow.in_flight for flow in flows):,} of {limit:,} in flight"]
+        parts = [sampler.said for sampler in self._samplers.values() if sampler.said]
+        online = [sampler for sampler in self._samplers.values() if not sampler.holds]
+        if online:
+            limit = sum(sampler.places.limit for sampler in online)
+            parts.append(f"{sum(each.flow.in_flight for each in online):,} of {limit:,} in flight")
         errors = sum((flow.errors for flow in flows), Counter[str]())
         parts += [f"{count:,} × {kind}" for kind, count in errors.most_common(3)]
         tokens = sum(used.prompt_tokens + used.tokens for used in self._spent.values())

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -81,12 +82,15 @@ class Problems(Protocol):
 
 class Request(Record, frozen=True):
     """One call of a teacher. `question` is the plain question, for teachers that look answers up;
-    `seed` belongs to sample `sampling.first`, the following samples take the following seeds."""
+    `seed` belongs to sample `sampling.first`, the following samples take the following seeds. `key`
+    stands for all that decides what a sample may be but its number: what is asked again, in a later
+    run too, has the same."""
 
     question: str
     messages: tuple[Message, ...]
     sampling: Sampling
     seed: int
+    key: str = ""
 
 
 class Finding(Record, frozen=True):
@@ -141,6 +145,14 @@ class Teacher(Protocol):
 
     def connect(self) -> AbstractAsyncContextManager[Ask]:
         """Open the teacher for the duration of a run."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A teacher that has work under way elsewhere, which the next run must find again."""
+
+    def connect_in(self, folder: Path) -> AbstractAsyncContextManager[Ask]:
+        """As `connect`, with a folder of the teacher's own in the run; it need not exist yet."""
 
 
 class Verifier(Protocol):

@@ -63,12 +63,17 @@ def parse(
     """
     text, finish = inline(completion), completion.finish
     if completion.reasoning:
-        # Told apart by the server, whatever tags they hold.
+        # Told apart by the server. With a tag more, the text that is trained on would not be.
+        if _marks(completion.reasoning) or _marks(completion.text):
+            return Parsed(split(text, separator), 0, finish, "tag_collision")
         return _divided(text, len(text) - len(completion.text), separator, finish)
     if "<" not in text and open_in_prompt != "yes":
         return Parsed(split(text, separator), 0, finish)  # No tag of any style: most texts.
-    chosen = _style_of(text) if style == "auto" else style
-    found = tags(text, chosen)
+    marks = _marks(text)
+    chosen = style if style != "auto" else marks[0][0] if marks else "think"
+    found = [(mark, end) for of, mark, end in marks if of == chosen]
+    if found and len(found) < len(marks):
+        return Parsed(split(text, separator), 0, finish, "tag_collision")
     kinds = [tag == MARKS[chosen][0] for tag, _ in found]
     if kinds == [True] or (not kinds and open_in_prompt == "yes"):
         return Parsed(split(text, separator), 0, "length")
@@ -92,23 +97,24 @@ _STYLES: dict[str, Style] = {mark: style for style, marks in MARKS.items() for m
 _ANY_MARK = re.compile("|".join(map(re.escape, _STYLES)))
 
 
-def _style_of(text: str) -> Style:
-    """The style of the first mark in a text."""
-    found = _ANY_MARK.search(text)
-    return _STYLES[found[0]] if found else "think"
-
-
-def tags(text: str, style: Style = "think") -> list[tuple[str, int]]:
-    """The tags of a style outside closed code fences, each with the offset of its end."""
-    opened, closed = MARKS[style]
-    if opened not in text and closed not in text:
+def _marks(text: str) -> list[tuple[Style, str, int]]:
+    """All marks outside closed code fences: their style, themselves and where they end."""
+    if "<" not in text:
+        return []
+    found = [(_STYLES[match[0]], match) for match in _ANY_MARK.finditer(text)]
+    if not found:
         return []
     fenced = _closed_fences(text)
     return [
-        (match[0], match.end())
-        for match in re.finditer(f"{re.escape(opened)}|{re.escape(closed)}", text)
+        (style, match[0], match.end())
+        for style, match in found
         if not any(start < match.start() < end for start, end in fenced)
     ]
+
+
+def tags(text: str) -> list[tuple[str, int]]:
+    """The think tags outside closed code fences, each with the offset of its end."""
+    return [(mark, end) for style, mark, end in _marks(text) if style == "think"]
 
 
 def _closed_fences(text: str) -> list[tuple[int, int]]:

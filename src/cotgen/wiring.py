@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from hashlib import blake2b
 from random import Random
 from typing import NamedTuple
@@ -14,7 +16,17 @@ from typing import NamedTuple
 import msgspec
 
 from cotgen.errors import RecipeError, TeacherError, WorkerError
-from cotgen.protocols import Ask, Component, Draw, Request, Services, Teacher, Verifier, Verify
+from cotgen.protocols import (
+    Ask,
+    Component,
+    Draw,
+    Request,
+    Services,
+    Stateful,
+    Teacher,
+    Verifier,
+    Verify,
+)
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Completion, Message, Problem, Sampling, Verdict
 from cotgen.store.journal import Entry, Journal
@@ -28,11 +40,16 @@ _SEED_STRIDE = 1 << 12
 start far apart (facts.md §9). Also the most samples a problem can have of one teacher."""
 
 
-_LOOK_S = 1.0
+_LOOK_S, _LATER_LOOK_S, _SILENCES = 1.0, 5.0, 6
+_PATIENCE_S = 600.0
 _MOST_AT_ONCE = 2048
 """The highest that `concurrency: auto` climbs."""
-_COSTLY_SHARE, _COSTLY_LEAST = 0.1, 100
-"""Requests that may be paid twice are sent again for so large a share of all requests at most."""
+_COSTLY_RETRIES = {"timeout": 1, "bad reply": 2}
+_OTHER_COSTLY_RETRIES = 3
+"""How often a request that may have been paid for is sent again: an answer that took too long or
+was of no use would be so again; a line that was cut (a server died) need not be."""
+_REFUSED = 20
+"""So many refusals, and never an answer, are no matter of single prompts."""
 
 
 class Flow:
@@ -62,7 +79,11 @@ class Sampler:
         self._journal = journal
         self._seed = seed
         self.at_once, self._climb = _MOST_AT_ONCE, None
-        if isinstance(teacher.concurrency, int):
+        self.holds: int | None = getattr(ask, "holds", None)
+        if self.holds:
+            # Requests that are gathered into batches hold no connection while they wait.
+            self.at_once, self.places = self.holds, Places(sys.maxsize)
+        elif isinstance(teacher.concurrency, int):
             self.at_once = min(teacher.concurrency, most_connections())
             self.places = Places(self.at_once)
         else:
@@ -72,9 +93,10 @@ class Sampler:
         self._fanout: str = getattr(teacher, "fanout", "auto")
         self._width: int | None = 1 if self._fanout == "single" else None
         self._short = 0
-        self._costly = 0
+        self._refused = 0
+        self._answered_at = 0.0
         self._ranks: dict[str, int] = {}
-        self._identity = msgspec.json.encode(lasting(teacher), order="deterministic")
+        self._identity = _identity(teacher)
 
     async def generate(
         self, search: str, problem: Problem, messages: Sequence[Message], sampling: Sampling
@@ -82,7 +104,7 @@ class Sampler:
         """All samples asked for, in order. Raises TeacherError if one cannot be had."""
         key = self._key(search, messages, sampling)
         seed = seed_of(self._seed, key) + sampling.first
-        base = Request(problem.question, tuple(messages), sampling, seed)
+        base = Request(problem.question, tuple(messages), sampling, seed, key)
         # Searches that began earlier go first: a kill leaves whole problems, not halves of many.
         self._ranks.setdefault(search, len(self._ranks))
         ticket = _Ticket(search, key, self._ranks[search])
@@ -92,12 +114,24 @@ class Sampler:
         await _all([self._fetch(base, *run, ticket, found) for run in _runs(missing, self._width)])
         return [found[number] for number in _numbers(sampling)]
 
+    @property
+    def said(self) -> str:
+        """What a teacher that gathers requests waits for."""
+        return str(getattr(self._ask, "said", ""))
+
     async def steer(self) -> None:
         """Let the server's own word on its queue decide how much is asked at once."""
         queued = getattr(self._ask, "queued", None)
-        while self._climb and queued and (waiting := await queued()) is not None:
-            self._climb.told(waiting)
-            await asyncio.sleep(_LOOK_S)
+        silences = 0
+        # A server that is starting, or starting again, is silent for a while.
+        while self._climb and queued and silences < _SILENCES:
+            waiting = await queued()
+            if waiting is None:
+                silences += 1
+            else:
+                silences = -_SILENCES
+                self._climb.told(waiting)
+            await asyncio.sleep(_LOOK_S if waiting is not None else _LATER_LOOK_S)
 
     def forget(self, search: str) -> None:
         """Free what a finished search kept in memory."""
@@ -129,8 +163,8 @@ class Sampler:
 
     async def _try(self, request: Request, ticket: _Ticket) -> list[Completion]:
         """One request, sent again while it fails for passing reasons."""
-        failures = 0
-        was_costly = False
+        tries, failures, costly = 0, 0, Counter[str]()
+        began = time.monotonic()
         while True:
             try:
                 return await self._send(request, ticket)
@@ -138,24 +172,38 @@ class Sampler:
                 self.flow.errors[error.kind or "other"] += 1
                 if error.fewer and request.sampling.n > 1:
                     return await self._try_one(request, ticket)
-                failures += 1
-                if not error.retryable or failures > self._teacher.retries:
+                self._mind_refusals(error)
+                tries += 1
+                costly[error.kind] += error.costly
+                failures += not error.overloaded
+                if not error.retryable or self._teacher.retries == 0:
                     raise
-                if error.costly and not self._affords_again(error, was_costly):
+                if failures > self._teacher.retries or not _affordable(costly):
                     raise
-                was_costly = was_costly or error.kind == "timeout"
+                # A server that asks for less costs nothing but time: it is outwaited, not counted.
+                if error.overloaded and not self._is_patient(began):
+                    raise
                 self.flow.retries += 1
-                wait = _wait_s(failures, error.retry_after_s)
+                wait = _wait_s(tries, error.retry_after_s)
                 log.info("teacher %s: %s; again in %.1f s", self.name, error, wait)
                 await asyncio.sleep(wait)
 
-    def _affords_again(self, error: TeacherError, was_costly: bool) -> bool:
-        """Whether a request that may have been paid for is sent again: after a timeout once, and
-        never more than a share of all requests."""
-        if error.kind == "timeout" and was_costly:
-            return False
-        self._costly += 1
-        return self._costly <= max(_COSTLY_LEAST, _COSTLY_SHARE * self.flow.requests)
+    def _is_patient(self, began: float) -> bool:
+        """Whether there is still time for a request that began then: as long as an outage may last
+        since anything was answered."""
+        patience_s: float = getattr(self._teacher, "outage_s", _PATIENCE_S)
+        return time.monotonic() - max(began, self._answered_at) < patience_s
+
+    def _mind_refusals(self, error: TeacherError) -> None:
+        """Stop a run whose every request is refused: it is the recipe, not the prompts."""
+        if self._answered_at or error.retryable or not error.kind.startswith("HTTP 4"):
+            return
+        self._refused += 1
+        if self._refused >= _REFUSED:
+            raise RecipeError(
+                f"teachers.{self.name}: all of the first {self._refused} requests were refused: "
+                f"{error}"
+            )
 
     async def _try_one(self, request: Request, ticket: _Ticket) -> list[Completion]:
         """The first sample alone. Only if that can be had was their number what was refused: a
@@ -186,6 +234,7 @@ class Sampler:
         finally:
             flow.in_flight -= 1
             self.places.give_back()
+        self._answered_at = time.monotonic()
         if self._climb:
             self._climb.answered(len(fresh))
         self._learn_width(request.sampling.n, len(fresh))
@@ -197,6 +246,16 @@ class Sampler:
         if self._short == 2 and self._width != got and self._fanout == "auto":
             log.info("teacher %s answers %d samples a request; asking for so many", self.name, got)
             self._width = got
+
+
+def _identity(teacher: Teacher) -> bytes:
+    """What a teacher's completions depend on: its lasting settings that are not the defaults, so
+    that a setting which a later version brings does not make paid completions be bought again."""
+    plain = lasting(teacher)
+    for name, field in type(teacher).model_fields.items() if isinstance(teacher, Component) else ():
+        if name != "kind" and name in plain and getattr(teacher, name) == field.default:
+            del plain[name]
+    return msgspec.json.encode(plain, order="deterministic")
 
 
 class _Ticket(NamedTuple):
@@ -219,7 +278,7 @@ async def samplers(
             if teacher.paid and opened is None:
                 opened = journal()
                 stack.callback(opened.close)
-            ask = await stack.enter_async_context(teacher.connect())
+            ask = await stack.enter_async_context(_connected(name, teacher, opened))
             kept = opened if teacher.paid else None
             live[name] = Sampler(name, teacher, ask, kept, recipe.seed)
             steering = asyncio.create_task(live[name].steer())
@@ -240,6 +299,15 @@ def refuse_unready(component: object) -> None:
         ready()
     for name in type(component).model_fields:
         refuse_unready(getattr(component, name))
+
+
+def _connected(
+    name: str, teacher: Teacher, journal: Journal | None
+) -> AbstractAsyncContextManager[Ask]:
+    """What a teacher must find again after a kill lies in a folder beside the journal."""
+    if journal is not None and isinstance(teacher, Stateful):
+        return teacher.connect_in(journal.path.parent / "teachers" / name)
+    return teacher.connect()
 
 
 @asynccontextmanager
@@ -312,12 +380,20 @@ def _part(request: Request, first: int, n: int) -> Request:
     return msgspec.structs.replace(request, sampling=sampling, seed=request.seed + shift)
 
 
+def _affordable(costly: Counter[str]) -> bool:
+    """Whether a request that may have been paid for so often may be sent again."""
+    return all(
+        times <= _COSTLY_RETRIES.get(kind, _OTHER_COSTLY_RETRIES) for kind, times in costly.items()
+    )
+
+
 def _wait_s(failures: int, asked_s: float | None) -> float:
-    """What the server asked for, else exponential; jitter keeps clients from coming back as one."""
+    """What the server asked for, if that is longer than an exponential wait; jitter keeps clients
+    from coming back as one."""
     # Waiting times change nothing that is made, so they need not be repeatable.
     jitter = Random().uniform(1.0, 1.25)
-    backoff = min(_FIRST_WAIT_S * 2 ** (failures - 1), _LONGEST_WAIT_S)
-    return (backoff if asked_s is None else asked_s) * jitter
+    backoff = min(_FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), _LONGEST_WAIT_S)
+    return max(backoff, asked_s or 0.0) * jitter
 
 
 async def _all(work: Sequence[Awaitable[None]]) -> None:

@@ -14,7 +14,7 @@ from cotgen.errors import RecipeError
 from cotgen.prompts import Prompt
 from cotgen.protocols import Services
 from cotgen.records import Completion, Message, Problem, Sampling, Verdict
-from cotgen.search.examples import Examples
+from cotgen.search.examples import Examples, _read
 from cotgen.search.sample import SampleSearch
 
 PROBLEM = Problem("p", "What is 0 + 0?", "0")
@@ -70,10 +70,34 @@ def test_too_few_examples_are_an_error_that_says_how_many(tmp_path: Path) -> Non
 def test_a_file_of_something_else_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.jsonl"
     path.write_text(text)
-    with pytest.raises(RecipeError, match=r"other\.jsonl"):
-        asked(fewshot(path))
-    with pytest.raises(RecipeError, match="not_there"):
-        asked(fewshot(tmp_path / "not_there"))
+    with pytest.raises(ValidationError, match=r"other\.jsonl"):
+        fewshot(path)
+    with pytest.raises(ValidationError, match="not_there"):
+        fewshot(tmp_path / "not_there")
+
+
+def test_other_white_space_does_not_make_it_another_problem(tmp_path: Path) -> None:
+    spaced = Problem("p", "What  is 0\n+ 0?", "0")
+    (message,) = asked(fewshot(rows(tmp_path, 5), k=4), spaced)
+    assert "It is 0." not in message.content
+
+
+def test_examples_that_changed_are_other_settings(tmp_path: Path) -> None:
+    before = fewshot(rows(tmp_path, 5)).examples
+    _read.cache_clear()
+    after = fewshot(rows(tmp_path, 6)).examples
+    assert before is not None
+    assert after is not None
+    assert before.digest != after.digest
+
+
+def test_problems_of_a_test_set_are_no_examples(tmp_path: Path, shared_data: Path) -> None:
+    with (shared_data / "gsm8k/test.jsonl").open() as file:
+        question = json.loads(file.readline())["question"]
+    path = tmp_path / "leak.jsonl"
+    path.write_text(json.dumps({"question": question, "solution": "18"}))
+    with pytest.raises(ValidationError, match="test data"):
+        fewshot(path)
 
 
 def test_a_run_lends_its_correct_attempts(tmp_path: Path) -> None:

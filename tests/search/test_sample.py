@@ -214,3 +214,29 @@ def test_attempts_that_were_cut_off_count_as_neither() -> None:
 def test_without_until_no_verifier_is_relied_on() -> None:
     assert SampleSearch().relies_on() == ("teachers",)
     assert SampleSearch(until=Until()).relies_on() == ("teachers", "verifier")
+
+
+def test_flawed_attempts_are_not_enough() -> None:
+    settings = SampleSearch(n=8, until=Until(correct=1), wave=2)
+    asked: Asked = []
+
+    async def generate(messages: Sequence[Message], sampling: Sampling) -> list[Completion]:
+        asked.append((list(messages), sampling))
+        return [Completion("<think>a</think>b</think>4")] * sampling.n
+
+    async def verify(problem: Problem, solution: str) -> Verdict:
+        return Verdict("correct")
+
+    asyncio.run(settings.search(PROBLEM, Services(generate, verify, draw=Random)))
+    assert waves(asked) == [(0, 2), (2, 2), (4, 4)]
+
+
+def test_what_an_answer_was_begun_with_stands_where_the_server_put_the_rest() -> None:
+    settings = SampleSearch(n=2, prefill="<think>\nFirst, ")
+    attempts, asked = search(settings, Completion("a</think>4"), Completion("4", reasoning="a"))
+    assert asked[0][0][-1] == Message("assistant", "<think>\nFirst, ")
+    assert [attempt.text for attempt in attempts] == [
+        "<think>\nFirst, a</think>4",
+        "<think>\nFirst, a\n</think>\n\n4",
+    ]
+    assert [attempt.solution for attempt in attempts] == ["4", "4"]

@@ -155,6 +155,10 @@ def test_a_header_without_its_variable_is_missed_before_anything_is_asked() -> N
     "settings",
     [
         {"base_url": "localhost:8000"},
+        {"base_url": "http://user:secret@host/v1"},
+        {"base_url": "http://host/v1?key=secret"},
+        {"base_url": "http://host:99999/v1"},
+        {"base_url": f"http://{'a' * 70}.com/v1"},
         {"base_url": "http://a/v1", "base_urls": ("http://b/v1",)},
         {"base_urls": ("http://b/v1",), "transport": "sdk"},
         {"api_version": "2026-01-01", "base_url": "http://b/v1"},
@@ -163,6 +167,12 @@ def test_a_header_without_its_variable_is_missed_before_anything_is_asked() -> N
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         OpenAITeacher(model="m", **settings)
+
+
+def test_a_raw_prompt_holds_the_question_and_what_the_answer_begins_with() -> None:
+    teacher = OpenAITeacher(model="m", base_url="http://x/v1", api="completions")
+    begun = (Message("system", "S"), Message("user", "2 + 2?"), Message("assistant", "<think>"))
+    assert teacher.body(Request("q", begun, Sampling(), 0))["prompt"] == "S\n\n2 + 2?\n\n<think>"
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
@@ -242,6 +252,72 @@ def test_a_key_that_the_server_repeats_is_not_repeated(monkeypatch: pytest.Monke
         asyncio.run(main())
 
 
+def test_a_header_that_the_server_repeats_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINE", "secret-value")
+
+    async def main() -> None:
+        async with listening(answering(http("x" * 290 + "secret-value"))) as url:
+            await ask(OpenAITeacher(model="m", base_url=url, headers_env={"X-Mine": "MINE"}))
+
+    with pytest.raises(TeacherError) as caught:
+        asyncio.run(main())
+    assert "secr" not in str(caught.value)
+
+
+def test_a_server_that_sends_elsewhere_is_not_followed() -> None:
+    visits: list[str] = []
+
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits.append((await reader.readline()).decode())
+        writer.write(http(REPLY))
+
+    async def main() -> None:
+        async with listening(other) as there:
+            moved = http("", "307 Temporary Redirect", Location=there)
+            async with listening(answering(moved)) as url:
+                await ask(OpenAITeacher(model="m", base_url=url))
+
+    with pytest.raises(RecipeError, match=r"sends to http://127.*give that address"):
+        asyncio.run(main())
+    assert visits == []
+
+
+def test_a_balance_that_is_used_up_is_the_users_to_fill() -> None:
+    async def main() -> None:
+        reply = http('{"error": {"message": "Insufficient Balance"}}', "402 Payment Required")
+        async with listening(answering(reply)) as url:
+            await ask(OpenAITeacher(model="m", base_url=url))
+
+    with pytest.raises(RecipeError, match="no credit left: Insufficient Balance"):
+        asyncio.run(main())
+
+
+def test_an_endpoint_that_asks_to_be_left_alone_hears_nothing_from_anyone() -> None:
+    times: list[float] = []
+
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            times.append(time.monotonic())
+            first = len(times) == 1
+            writer.write(
+                http("", "429 Too Many Requests", Retry_After="0.5") if first else http(REPLY)
+            )
+
+    async def main() -> None:
+        async with (
+            listening(busy) as url,
+            OpenAITeacher(model="m", base_url=url).connect() as asked,
+        ):
+            with pytest.raises(TeacherError):
+                await asked(request())
+            await asyncio.gather(*(asked(request()) for _ in range(8)))
+
+    asyncio.run(main())
+    assert len(times) == 9
+    assert min(times[1:]) - times[0] >= 0.5
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -263,6 +339,8 @@ def test_the_wait_may_be_a_number_or_a_date() -> None:
     assert retry_after({"retry-after": "2.5"}) == 2.5
     assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
     assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({"retry-after": "nan"}) is None
+    assert retry_after({"retry-after": "inf"}) == 3600
     assert retry_after({}) is None
 
 
@@ -299,7 +377,9 @@ def test_a_dead_endpoint_of_three_is_left_alone_and_asked_again_when_it_is_back(
                 failed_later = [await one() for _ in range(20)].count(False)
                 assert failed_later == 0
                 async with listening(counting("dead"), port=port):
-                    await asyncio.sleep(1.5)
+                    while not counts["dead"]:
+                        await asyncio.sleep(0.1)
+                        await one()
                     before = counts["dead"]
                     await asyncio.gather(*(one() for _ in range(60)))
                     return failed, counts["dead"] - before

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from cotgen.errors import RecipeError
 from cotgen.records import Problem, Searched, Verified
+from cotgen.testsets import test_set_of
 
 L = TypeVar("L")
 
@@ -34,10 +36,22 @@ class Examples(BaseModel):
     no test problem), or a JSONL file of `{question, solution}`."""
     k: PositiveInt = 4
     """Examples a prompt, drawn anew for each problem."""
+    digest: str = ""
+    """Of the examples themselves; filled in, so that a run never mixes two sets of them."""
+
+    @model_validator(mode="after")
+    def _fixed(self) -> Self:
+        try:
+            digest = blake2b(repr(_read(self.path)).encode(), digest_size=8).hexdigest()
+        except RecipeError as error:
+            raise ValueError(str(error)) from error
+        object.__setattr__(self, "digest", digest)  # Frozen, but not yet handed out.
+        return self
 
     def of(self, problem: Problem, draw: Random) -> list[Example]:
         """So many examples, none of the problem itself. Raises RecipeError if there are too few."""
-        others = [each for each in _read(self.path) if each.question != problem.question]
+        asked = problem.question.split()
+        others = [each for each in _read(self.path) if each.question.split() != asked]
         if len(others) < self.k:
             raise RecipeError(
                 f"search.examples: {self.path} holds {len(others)} examples of other problems, "
@@ -67,6 +81,11 @@ def _of_file(path: Path) -> Iterator[Example]:
         for line in file:
             if line.strip():
                 row = decode(line)
+                if known := test_set_of(row.question):
+                    raise RecipeError(
+                        f"search.examples: {path}: a problem of {known}, which is test data: "
+                        f"{row.question[:60]!r}"
+                    )
                 yield Example(row.question, row.solution)
 
 

@@ -24,7 +24,7 @@ from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, Section, Services
 from cotgen.records import Attempt, Completion, Message, Origin, Outcome, Problem, Sampling
 from cotgen.search.examples import Example, Examples
-from cotgen.steps import OpenInPrompt, Parsed, Style, inline, parse, split
+from cotgen.steps import MARKS, OpenInPrompt, Parsed, Style, inline, parse, split
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -172,8 +172,7 @@ class SampleSearch(Component):
 
     def _attempt(self, number: int, completion: Completion) -> Attempt:
         if self.prefill:
-            whole = self.prefill + completion.text
-            completion = msgspec.structs.replace(completion, text=whole)
+            completion = _begun(completion, self.prefill)
         steps, thought_steps, finish, flaw = self._parsed(completion)
         origin = Origin(
             prompt=self.prompt.name,
@@ -190,10 +189,19 @@ class SampleSearch(Component):
         )
 
 
+def _begun(completion: Completion, prefill: str) -> Completion:
+    """The completion with what it was begun with, in the thought if the server cut that off."""
+    if not completion.reasoning:
+        return msgspec.structs.replace(completion, text=prefill + completion.text)
+    opened = next((opened for opened, _ in MARKS.values() if prefill.startswith(opened)), "")
+    thought = prefill.removeprefix(opened).lstrip("\n") + completion.reasoning
+    return msgspec.structs.replace(completion, reasoning=thought)
+
+
 async def _judged(
     problem: Problem, attempts: list[Attempt], services: Services
 ) -> Counter[Outcome]:
     """The outcomes of those that ended by themselves."""
-    ended = [attempt.solution for attempt in attempts if attempt.finish == "stop"]
+    ended = [each.solution for each in attempts if each.finish == "stop" and not each.flaw]
     verdicts = await asyncio.gather(*(services.verify(problem, text) for text in ended))
     return Counter(verdict.outcome for verdict in verdicts)

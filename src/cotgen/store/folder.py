@@ -168,11 +168,16 @@ def _differences(recorded: Settings, now: Settings) -> Iterator[str]:
         if key[:1] == ("teachers",) and known.isdisjoint(key[1:2]):
             continue
         old, new = before.get(key, _ABSENT), after.get(key, _ABSENT)
-        if old != new:
+        # A setting that a later version brought, and that is not used, changes nothing.
+        if old != new and not (_ABSENT in (old, new) and _unset(old) and _unset(new)):
             yield f"{'.'.join(key)}: was {_shown(old)}, is {_shown(new)}"
 
 
 _ABSENT = object()
+
+
+def _unset(value: object) -> bool:
+    return value is _ABSENT or not value
 
 
 def _flat(settings: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:

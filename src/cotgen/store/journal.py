@@ -52,6 +52,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, is_owed: Callable[[str], bool]) -> None:
+        self.path = path
         self._file = LineFile(path)
         self._index: dict[str, dict[str, list[int]]] = {}
         self._decoder = msgspec.json.Decoder(Entry)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,8 +21,12 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding a damaged line raises: msgspec has no error of its own for broken UTF-8."""
 _BLOCK = 1 << 20
 _GATHERED = 1 << 18
-_DISK = ThreadPoolExecutor(1, thread_name_prefix="cotgen-disk")
-"""Waits for disks, and does nothing else."""
+
+
+@lru_cache(maxsize=1)
+def _disk() -> ThreadPoolExecutor:
+    """A thread that waits for disks and does nothing else."""
+    return ThreadPoolExecutor(1, thread_name_prefix="cotgen-disk")
 
 
 class LineFile:
@@ -91,7 +96,7 @@ class LineFile:
         """Synchronise beside the work: a disk can take a tenth of a second."""
         self._end_sync()
         self.flush()
-        self._syncing = _DISK.submit(self._fsync)
+        self._syncing = _disk().submit(self._fsync)
         self._synced_at = time.monotonic()
 
     def _end_sync(self) -> None:

@@ -8,9 +8,18 @@ from cotgen.teachers.local import LocalTeacher
 from cotgen.teachers.openai import OpenAITeacher
 from cotgen.teachers.replay import ReplayTeacher
 from cotgen.teachers.scripted import ScriptedTeacher
+from cotgen.teachers.vllm import VllmTeacher
 
 AnyTeacher = Annotated[
-    OpenAITeacher | LocalTeacher | ReplayTeacher | ScriptedTeacher, Field(discriminator="kind")
+    OpenAITeacher | VllmTeacher | LocalTeacher | ReplayTeacher | ScriptedTeacher,
+    Field(discriminator="kind"),
 ]
 
-__all__ = ["AnyTeacher", "LocalTeacher", "OpenAITeacher", "ReplayTeacher", "ScriptedTeacher"]
+__all__ = [
+    "AnyTeacher",
+    "LocalTeacher",
+    "OpenAITeacher",
+    "ReplayTeacher",
+    "ScriptedTeacher",
+    "VllmTeacher",
+]

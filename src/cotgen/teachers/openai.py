@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from cotgen.errors import RecipeError
 from cotgen.protocols import Ask, Component, Finding, Price, Request
 from cotgen.records import Completion, Message, Sampling
+from cotgen.teachers.batch.ledger import pending
+from cotgen.teachers.batch.terms import Terms
 from cotgen.teachers.wire.pace import Pace
 from cotgen.teachers.wire.refusals import Refused, classified
 from cotgen.teachers.wire.replies import completions
@@ -28,13 +31,16 @@ class OpenAITeacher(Component):
     A server that answers fewer samples than one request asks for (`n`) is noticed, and asked one
     request a sample from then on. Several addresses of one model (`base_urls`) share the work:
     the least busy one is asked, a dead one is left alone until it answers again.
+
+    With `mode: batch` the requests of all searches are gathered and sent through the Batch API: at
+    a lower price, answered within a day. A run that is stopped finds its batches again.
     """
 
     incidental = frozenset(
         {
             "base_url", "base_urls", "api_key_env", "transport", "api_version", "headers_env",
             "concurrency", "fanout", "retries", "timeout_s", "outage_s", "requests_per_minute",
-            "tokens_per_minute", "price",
+            "tokens_per_minute", "price", "mode", "batch_requests", "batch_mb",
         }
     )  # fmt: skip
     paid: ClassVar[bool] = True
@@ -57,7 +63,8 @@ class OpenAITeacher(Component):
     api_version: str = ""
     """Azure's API version; makes `transport: sdk` use Azure's client with `base_url`."""
     concurrency: PositiveInt | Literal["auto"] = "auto"
-    """Requests in flight at once; `auto` climbs while the rate grows and gives way to 429."""
+    """Requests in flight at once; `auto` climbs while the rate grows and gives way to 429. With
+    `mode: batch`: searches that wait for batches at once; `auto` is one full batch."""
     fanout: Literal["auto", "n", "single"] = "auto"
     """All samples of a prompt in one request (`n`), one request each (`single`), or `n` until the
     server is seen to answer fewer."""
@@ -82,19 +89,27 @@ class OpenAITeacher(Component):
     extra_body: dict[str, Any] = {}
     """Further fields of the request, sent as they are."""
     price: Price | None = None
-    """USD per million tokens, `{input: 0.15, output: 0.60}`: for estimates and the cost printed."""
+    """USD per million tokens, `{input: 0.15, output: 0.60}`: for estimates and the cost printed.
+    With `mode: batch` give the price of batches (OpenAI: half)."""
+    mode: Literal["online", "batch"] = "online"
+    """Ask and wait for each answer, or send requests in batches: cheaper, within a day."""
+    batch_requests: PositiveInt = 50_000
+    """Requests in one batch at most; several batches are under way at once."""
+    batch_mb: PositiveInt = 200
+    """Megabytes (10⁶ bytes) of requests in one batch at most."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         if self.base_url and self.base_urls:
             raise ValueError("give base_url or base_urls, not both")
         for url in self.addresses:
-            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-                raise ValueError(f"base_url: {url!r} is no address (http://host:port/v1)")
+            check_address(url)
         if self.transport == "sdk" and (self.base_urls or self.api == "completions"):
             raise ValueError("transport: sdk takes one base_url and api: chat")
         if self.api_version and self.transport != "sdk":
             raise ValueError("api_version needs transport: sdk")
+        if self.mode == "batch" and (self.transport == "sdk" or self.base_urls):
+            raise ValueError("mode: batch takes one base_url and transport: http")
         return self
 
     @property
@@ -105,8 +120,50 @@ class OpenAITeacher(Component):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Ask]:
         """Open the connections. Raises RecipeError if a key is needed and its variable is unset."""
+        if self.mode == "batch":
+            raise RecipeError(f"teachers: {self.model}: mode: batch needs the folder of a run")
         async with self._transport() as wired:
             yield Live(self, wired)
+
+    @asynccontextmanager
+    async def connect_in(self, folder: Path) -> AsyncIterator[Ask]:
+        """As `connect`; the batches that are under way are noted in `folder`."""
+        if self.mode == "batch":
+            from cotgen.teachers.batch import api, desk  # They bring aiohttp.
+
+            key, headers = self.key(), self.headers()
+            headers = {"Authorization": f"Bearer {key}", **headers}
+            secret = self.api_key_env, self._secret()
+            async with (
+                api.opened(self.addresses[0], headers, self.model, secret) as batches,
+                desk.opened(self._terms(), batches, folder) as live,
+            ):
+                yield live
+            return
+        if count := pending(folder):
+            raise RecipeError(
+                f"teachers: {self.model}: {count} batches are under way, and their requests would "
+                f"be paid again: use mode: batch until they are in, or delete {folder}"
+            )
+        async with self.connect() as online:
+            yield online
+
+    def _terms(self) -> Terms:
+        auto = self.concurrency == "auto"
+        return Terms(
+            model=self.model,
+            key_env=self.api_key_env,
+            endpoint="/v1" + self._path,
+            body=self.body,
+            holds=self.batch_requests if auto else int(self.concurrency),
+            most_requests=self.batch_requests,
+            most_bytes=self.batch_mb * 1_000_000,
+            outage_s=self.outage_s,
+        )
+
+    @property
+    def _path(self) -> str:
+        return "/chat/completions" if self.api == "chat" else "/completions"
 
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[_Wired]:
@@ -120,10 +177,10 @@ class OpenAITeacher(Component):
             return
         from cotgen.teachers.wire.http import wired
 
-        path = "/chat/completions" if self.api == "chat" else "/completions"
         headers = {"Authorization": f"Bearer {key}", **headers}
         limits = self.timeout_s, self.outage_s
-        async with wired(self.addresses, path, headers, limits, self._secret()) as wire:
+        secrets = self._secret(), *headers.values()
+        async with wired(self.addresses, self._path, headers, limits, secrets) as wire:
 
             async def send(body: dict[str, Any]) -> bytes | Refused:
                 return await wire.post(msgspec.json.encode(body))
@@ -136,7 +193,8 @@ class OpenAITeacher(Component):
 
         request = Request(ASKED, (Message("user", ASKED),), Sampling(), 0)
         for url in self.addresses:
-            one = self.model_copy(update={"base_url": url, "base_urls": (), "outage_s": 1.0})
+            alone = {"base_url": url, "base_urls": (), "outage_s": 1.0, "timeout_s": 60.0}
+            one = self.model_copy(update=alone)
             async with one._transport() as wired:
                 yield Finding("address", "yes", url)
                 yield listed(await wired.models(url), self.model)
@@ -168,7 +226,14 @@ class OpenAITeacher(Component):
                 f"teachers: {self.model}: headers_env: not set in the environment: "
                 + ", ".join(unset)
             )
-        return {header: os.environ[name] for header, name in self.headers_env.items()}
+        values = {header: os.environ[name].strip() for header, name in self.headers_env.items()}
+        for header, value in values.items():
+            if not value.isascii() or not value.isprintable():
+                raise RecipeError(
+                    f"teachers: {self.model}: headers_env: {self.headers_env[header]} holds "
+                    "characters that no header has"
+                )
+        return values
 
     def _secret(self) -> str:
         return os.environ.get(self.api_key_env, "").strip()
@@ -187,7 +252,8 @@ class OpenAITeacher(Component):
         if self.api == "chat":
             body["messages"] = messages
         else:
-            body["prompt"] = messages[-1].content
+            # An answer that was begun comes last and is gone on with.
+            body["prompt"] = "\n\n".join(message.content for message in messages)
         if self.api == "chat" and messages[-1].role == "assistant":
             # Both are sent: vLLM refuses the first while the second keeps its default.
             body |= {"continue_final_message": True, "add_generation_prompt": False}
@@ -198,6 +264,22 @@ class OpenAITeacher(Component):
         if self.logprobs:
             body["logprobs"] = True if self.api == "chat" else 1
         return body | self.extra_body
+
+
+def check_address(url: str) -> None:
+    """Raise ValueError for what cannot be asked, or would put a secret into the recipe."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        _ = parts.port
+    except (ValueError, UnicodeError) as error:
+        raise ValueError(f"base_url: {url!r} is no address: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(f"base_url: {url!r} is no address (http://host:port/v1)")
+    if parts.username or parts.password or parts.query:
+        raise ValueError(
+            "base_url: no user, password or query: recipes are kept; use api_key_env or headers_env"
+        )
 
 
 async def _untold(*_: object) -> None:

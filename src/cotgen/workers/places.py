@@ -17,6 +17,7 @@ class Places:
         self.limit = limit
         self.taken = 0
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._before: list[asyncio.Future[None]] = []
         self._arrivals = count()
 
     @property
@@ -38,6 +39,14 @@ class Places:
                 self.give_back()  # It was given while its taker was cancelled.
             raise
 
+    async def room(self) -> None:
+        """Wait until no more wait for a place than there are places. Whoever brings many requests
+        asks first, so that not all of them are in memory at once."""
+        while len(self._waiting) >= self.limit:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._before.append(turn)
+            await turn
+
     def give_back(self) -> None:
         """Free a place."""
         self.taken -= 1
@@ -54,6 +63,10 @@ class Places:
             if not place.done():
                 self.taken += 1
                 place.set_result(None)
+        if self._before and len(self._waiting) < self.limit:
+            turn = self._before.pop()
+            if not turn.done():
+                turn.set_result(None)
 
 
 _SPARE_FILES = 64
@@ -81,14 +94,18 @@ class Climb:
     keeps waiting (vLLM's metrics), that decides at once.
     """
 
-    START, LEAST = 32, 1
-    _GROWTH, _GAIN, _GIVE_WAY = 2.0, 1.08, 0.7
+    START, LEAST = 64, 1
+    _DOUBLE, _NUDGE, _GIVE_WAY = 2.0, 1.25, 0.7
+    _WORTH = 0.3
+    """More places must bring this share of what they would bring if the rate grew with them."""
     _SHORTEST_S, _RESTING = 0.25, 12
 
     def __init__(self, places: Places, most: int) -> None:
         self._places = places
         self._most = most
         self._gave_way_at = -math.inf
+        self._draining = False
+        self._factor = self._DOUBLE
         self._resting = 0
         self._rate = 0.0
         self._before = places.limit
@@ -110,13 +127,17 @@ class Climb:
         self._gave_way_at = now
         used = min(self._places.limit, self._places.taken + 1)
         self._resize(max(self.LEAST, int(used * self._GIVE_WAY)))
-        self._rate, self._resting = 0.0, self._RESTING
+        self._rate, self._resting, self._factor = 0.0, self._RESTING, self._NUDGE
 
     def told(self, waiting: int) -> None:
         """The server keeps so many requests waiting: none is room for more, many is too much."""
-        if waiting == 0 and self._places.full:
-            self._resize(int(self._places.limit * 1.25) + 1)
-        elif waiting > self._places.limit // 8:
+        if waiting == 0:
+            self._draining = False
+            if self._places.full:
+                self._resize(int(self._places.limit * 1.25) + 1)
+        elif waiting > self._places.limit // 8 and not self._draining:
+            # Once: the queue that was too long must drain before it says anything new.
+            self._draining = True
             self._resize(max(self.LEAST, self._places.limit - waiting))
             self._resting = self._RESTING
 
@@ -129,14 +150,14 @@ class Climb:
             self._rate = max(self._rate, rate)
             if self._resting == 0:
                 self._before = limit
-                self._resize(int(limit * 1.25) + 1)
+                self._resize(int(limit * self._factor) + 1)
             else:
                 self._begin()
-        elif rate > self._rate * self._GAIN:
+        elif rate > self._rate * (1 + self._WORTH * (self._factor - 1)):
             self._rate, self._before = rate, limit
-            self._resize(int(limit * self._GROWTH))
+            self._resize(int(limit * self._factor) + 1)
         else:
-            self._resting = self._RESTING
+            self._resting, self._factor = self._RESTING, self._NUDGE
             self._resize(self._before)
 
     def _resize(self, limit: int) -> None:

@@ -31,6 +31,7 @@ class Endpoint:
     asked: int = 0
     failures: int = 0
     has_answered: bool = False
+    not_before: float = 0.0
     out: bool = False
     out_since: float = 0.0
     last_said: str = ""
@@ -57,12 +58,16 @@ class Endpoints:
         """
         while True:
             healthy = [each for each in self.all if not each.out]
-            if healthy:
+            now = asyncio.get_running_loop().time()
+            if healthy and (ready := [each for each in healthy if each.not_before <= now]):
                 # Among equals the one that was asked longest ago.
-                chosen = min(healthy, key=lambda each: (each.in_flight, each.asked))
+                chosen = min(ready, key=lambda each: (each.in_flight, each.asked))
                 self._asked += 1
                 chosen.asked = self._asked
                 return chosen
+            if healthy:
+                await asyncio.sleep(min(each.not_before for each in healthy) - now)
+                continue
             left = max(self._left(each) for each in self.all)
             if left <= 0:
                 raise self._given_up()
@@ -76,6 +81,13 @@ class Endpoints:
         """The endpoint answered, whatever it said."""
         endpoint.failures = 0
         endpoint.has_answered = True
+
+    def asked_to_wait(self, endpoint: Endpoint, seconds: float) -> None:
+        """The endpoint named a time before which it wants to hear nothing, from anyone."""
+        until = asyncio.get_running_loop().time() + seconds
+        if until > endpoint.not_before + 1:
+            log.info("%s asks to be left alone for %.0f s", endpoint.url, seconds)
+        endpoint.not_before = max(endpoint.not_before, until)
 
     def failed(self, endpoint: Endpoint, said: str) -> None:
         """The endpoint could not be reached, or did not answer."""

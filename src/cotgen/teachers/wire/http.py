@@ -16,13 +16,15 @@ from urllib.request import getproxies
 
 import aiohttp
 
-from cotgen.errors import TeacherError
-from cotgen.teachers.wire.endpoints import Endpoint, Endpoints
-from cotgen.teachers.wire.refusals import Refused, described
+from cotgen.errors import RecipeError, TeacherError
+from cotgen.teachers.wire.endpoints import FAILURES, Endpoint, Endpoints
+from cotgen.teachers.wire.refusals import OVERLOADED, Refused, described, retry_after
 
 _KEEP_ALIVE_S = 4.0
 _CONNECT_S = 10.0
 _LOOK_S = 5.0
+_SHORTEST_SECRET = 6
+"""What is shorter would be found in texts that have nothing to do with it."""
 _AWAY = frozenset((502, 503, 504))
 """Statuses of a proxy whose server is away."""
 
@@ -35,12 +37,12 @@ class Wire:
         session: aiohttp.ClientSession,
         endpoints: Endpoints,
         path: str,
-        secret: str,
+        secrets: Sequence[str],
     ) -> None:
         self._session = session
         self._endpoints = endpoints
         self._path = path
-        self._secret = secret
+        self._secrets = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET]
 
     async def post(self, body: bytes) -> bytes | Refused:
         """Send one request to the least busy endpoint and return what it answered.
@@ -61,9 +63,9 @@ class Wire:
 
     async def _post(self, url: str, body: bytes) -> bytes | Refused:
         try:
-            async with self._session.post(url, data=body) as response:
-                read = await response.read()
-                if response.status == 200:
+            async with self._session.post(url, data=body, allow_redirects=False) as response:
+                read = self._without_secrets(await response.read())
+                if 200 <= response.status < 300:
                     return read
                 return self._refused(response, read)
         except TimeoutError as error:
@@ -77,6 +79,8 @@ class Wire:
             passing = not isinstance(error, aiohttp.ClientConnectorCertificateError)
             said = _unreachable(error)
             raise TeacherError(said, retryable=passing, kind="no connection") from error
+        except (aiohttp.InvalidURL, ValueError) as error:
+            raise RecipeError(f"{url}: no address that can be asked: {error}"[:300]) from error
         except (aiohttp.ClientError, OSError) as error:
             # The request was sent: it may have been worked on, and paid for.
             raise TeacherError(
@@ -88,17 +92,31 @@ class Wire:
 
     def _refused(self, response: aiohttp.ClientResponse, read: bytes) -> Refused:
         said, code = described(read)
-        # Some servers repeat the key.
-        said = said.replace(self._secret, "[key]") if self._secret else said
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Refused(response.status, said, str(response.url), code, headers)
 
+    def _without_secrets(self, read: bytes) -> bytes:
+        """The body without what was sent in headers: some servers repeat it."""
+        for secret in self._secrets:
+            if secret in read:
+                read = read.replace(secret, b"[key]")
+        return read
+
     def _note(self, endpoint: Endpoint, answer: bytes | Refused) -> None:
-        if isinstance(answer, Refused) and answer.status in _AWAY:
+        if not isinstance(answer, Refused):
+            return self._endpoints.answered(endpoint)
+        wait_s = retry_after(answer.headers) if answer.status in OVERLOADED else None
+        if wait_s:
+            self._endpoints.asked_to_wait(endpoint, wait_s)
+        if answer.status in _AWAY:
             # A busy server says 503 too: only one that never answers anything else is away.
-            self._endpoints.failed(endpoint, f"HTTP {answer.status}")
-        else:
-            self._endpoints.answered(endpoint)
+            return self._endpoints.failed(endpoint, f"HTTP {answer.status}")
+        if answer.status == 404 and len(self._endpoints.all) > 1:
+            # The others may know the model.
+            for _ in range(FAILURES):
+                self._endpoints.failed(endpoint, f"HTTP 404: {answer.said[:100]}")
+            raise TeacherError(f"HTTP 404 from {answer.url}", retryable=True, kind="HTTP 404")
+        return self._endpoints.answered(endpoint)
 
     async def models(self, url: str) -> bytes | None:
         """An address's list of models, if it has one."""
@@ -142,7 +160,7 @@ async def wired(
     path: str,
     headers: Mapping[str, str],
     limits: tuple[float, float],
-    secret: str,
+    secrets: Sequence[str],
 ) -> AsyncIterator[Wire]:
     """Open connections; `limits` are the seconds without a byte and those without an endpoint."""
     read_s, patience_s = limits
@@ -161,7 +179,7 @@ async def wired(
     ) as session:
         endpoints = Endpoints(urls, _looker(session), patience_s)
         try:
-            yield Wire(session, endpoints, path, secret)
+            yield Wire(session, endpoints, path, secrets)
         finally:
             endpoints.close()
 
@@ -170,7 +188,9 @@ def _looker(session: aiohttp.ClientSession) -> Callable[[str], Awaitable[bool]]:
     async def look(url: str) -> bool:
         """Whether a server is there: whatever it answers, but a proxy's word that it is away."""
         try:
-            async with session.get(f"{url}/models", timeout=_short()) as response:
+            async with session.get(
+                f"{url}/models", timeout=_short(), allow_redirects=False
+            ) as response:
                 return response.status not in _AWAY
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ from cotgen.errors import RecipeError, TeacherError
 
 OVERLOADED = frozenset((429, 503, 529))
 """Statuses by which a server asks for less: they cost nothing, and say nothing of the request."""
+LONGEST_WAIT_S = 3600.0
 _PASSING = frozenset((408, 409, 425, 429))
 
 
@@ -57,12 +59,17 @@ def classified(refused: Refused, model: str, key_env: str, n: int) -> TeacherErr
         return RecipeError(
             f"teachers: {model}: the server refused the key in {key_env} (HTTP 401: {said})"
         )
-    if status == 429 and refused.code == "insufficient_quota":
+    if status == 402 or (status == 429 and refused.code == "insufficient_quota"):
         return RecipeError(f"teachers: {model}: the account has no credit left: {said}")
     if status == 404:
         return RecipeError(
             f"teachers: {model}: the server knows no such model or address "
             f"(HTTP 404 from {refused.url}: {said})"
+        )
+    if 300 <= status < 400:
+        to = refused.headers.get("location", "elsewhere")
+        return RecipeError(
+            f"teachers: {model}: {refused.url} sends to {to} (HTTP {status}): give that address"
         )
     return TeacherError(
         f"HTTP {status}: {said}",
@@ -76,13 +83,15 @@ def classified(refused: Refused, model: str, key_env: str, n: int) -> TeacherErr
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The wait a server asks for, given in seconds or as a date."""
+    """The wait a server asks for, given in seconds or as a date; an hour at most."""
     text = headers.get("retry-after", "")
     try:
-        return max(0.0, float(text))
+        wait = float(text)
+        return None if math.isnan(wait) else min(max(0.0, wait), LONGEST_WAIT_S)
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        wait = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        return min(max(0.0, wait), LONGEST_WAIT_S)
     except (ValueError, TypeError):
         return None

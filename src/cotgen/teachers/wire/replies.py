@@ -62,13 +62,13 @@ def completions(body: bytes, n: int) -> list[Completion]:
     if len(choices) > 1:
         choices = sorted(choices, key=lambda choice: choice.index or 0)[:n]
     if not choices:
-        raise TeacherError("the reply holds no choices", retryable=True, kind="bad reply")
+        raise _bad("the reply holds no choices")
     texts = [_texts(choice) for choice in choices]
     # An empty choice beside others was paid for, and is kept as an attempt without an answer. One
     # that was cut off may be empty: hidden reasoning can use up all of max_tokens.
     ended = all(_finish(choice.finish_reason) == "stop" for choice in choices)
     if ended and not any(text or reasoning for text, reasoning in texts):
-        raise TeacherError("the reply holds no text", retryable=True, kind="bad reply")
+        raise _bad("the reply holds no text")
     prompt_tokens, completion_tokens = _usage(reply.usage)
     tokens = shares(completion_tokens, [len(text) + len(why) for text, why in texts])
     return [
@@ -90,9 +90,7 @@ def _read(body: bytes) -> _Reply:
     try:
         return _decode(body)
     except UnicodeDecodeError as error:
-        raise TeacherError(
-            f"the reply is not UTF-8: {error}", retryable=True, kind="bad reply"
-        ) from error
+        raise _bad(f"the reply is not UTF-8: {error}") from error
     except msgspec.DecodeError as error:
         start = body[:60].decode("utf-8", "replace")
         try:
@@ -103,9 +101,12 @@ def _read(body: bytes) -> _Reply:
                 choice.pop("logprobs", None)
             return _Reply(msgspec.convert(reply["choices"], type=list[_Choice]))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise TeacherError(
-                f"not a chat completion ({error}): {start!r}", retryable=True, kind="bad reply"
-            ) from error
+            raise _bad(f"not a chat completion ({error}): {start!r}") from error
+
+
+def _bad(said: str) -> TeacherError:
+    """A reply that was paid for and is of no use."""
+    return TeacherError(said, retryable=True, kind="bad reply", costly=True)
 
 
 def _usage(raw: msgspec.Raw) -> tuple[int, int]:
@@ -141,8 +142,9 @@ def _texts(choice: _Choice) -> tuple[str, str]:
 
 
 def _finish(reason: str | None) -> Finish:
-    """Only an end that the model chose counts; a filter or a tool call cut the attempt short."""
-    return "stop" if reason in (None, "stop", "eos") else "length"
+    """Only an end that the model chose counts; a filter or a tool call cut the attempt short, and
+    where no reason is given nobody knows (methods.md §1)."""
+    return "stop" if reason in ("stop", "eos", "end_turn", "stop_sequence") else "length"
 
 
 def shares(total: int, weights: list[int]) -> list[int]:

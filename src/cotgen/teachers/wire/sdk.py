@@ -72,11 +72,9 @@ async def _post(client: openai.AsyncOpenAI, body: dict[str, Any], key: str) -> b
         ) from error
     except openai.APIConnectionError as error:
         cause = error.__cause__ or error
-        raise TeacherError(
-            f"connection lost: {type(cause).__name__}: {cause}"[:300],
-            retryable=True,
-            kind="connection lost",
-            costly=True,
-        ) from error
+        unreached = type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+        kind = "no connection" if unreached else "connection lost"
+        said = f"{kind}: {type(cause).__name__}: {cause}"[:300]
+        raise TeacherError(said, retryable=True, kind=kind, costly=not unreached) from error
     content: bytes = response.content
     return content

@@ -1,0 +1,1 @@
+"""Requests gathered into batches: the Batch API of OpenAI and of those who speak like it."""
