@@ -2,7 +2,8 @@
 
 In tests: `with Hub() as hub: ...`, and `hub.environment(folder)` for a process that shall use it.
 It stores files as the Hub does without Xet: small ones in Git, Parquet as LFS blobs. Every request
-is kept in `hub.requests`, and `hub.faults` says which requests fail, how, and how often.
+is kept in `hub.requests`, and `hub.faults` says which requests fail, how, and how often;
+`hub.meddle` is called before each with its `METHOD /path`.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ class Fault:
     """Requests whose `METHOD /path` matches fail `times` times, after `skip` that do not.
 
     `cut_inside` breaks the connection amid the request's body, `cut_after` when the work is done
-    but nothing is said of it. `hang` never answers. `wait` stops the world: the request waits
-    until `released`.
+    but nothing is said of it. `hang` never answers. `met` is set when the first one fails.
     """
 
     match: str
@@ -140,6 +140,7 @@ class Hub:
         self.blobs: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.meddle: Callable[[str], None] = lambda line: None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._ready = threading.Event()
@@ -233,6 +234,7 @@ class Hub:
     @web.middleware
     async def _faulty(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         line = f"{request.method} {request.path}"
+        self.meddle(line)
         fault = next((each for each in self.faults if each.takes(line)), None)
         if fault is None or fault.kind == "cut_after":
             await request.read()

@@ -113,7 +113,7 @@ class Remote:
 
     def without_token(self, text: str) -> str:
         """A message that can be shown, whatever the server has put into it."""
-        return visible(" ".join(text.replace(self._token, "[token]").split()))[:500]
+        return visible(" ".join(text.replace(self._token, "[token]").split()))[:500].rstrip(".")
 
     def ensure(self) -> None:
         """See to it that repository and branch are there. What exists is not changed."""
