@@ -7,7 +7,10 @@ SHARED ?= ../shared/data
 #   make TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test check bench clean
+# TRL has an environment of its own, outside the project: it must load our files without us.
+TRAINERS ?= ../trl-env
+
+.PHONY: demo test test-trainers check bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml
@@ -25,6 +28,14 @@ demo: $(VENV)/.installed ## The main job, for real, in seconds
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+test-trainers: $(VENV)/.installed ## TRL's own trainers take five steps on our files, minutes
+	test -x $(TRAINERS)/bin/python || $(PYTHON) -m venv $(TRAINERS)
+	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check trl==1.16.0 transformers datasets
+	rm -rf outputs/test-trainers
+	$(BIN)/python tests/trainers/emit.py outputs/test-trainers
+	$(TRAINERS)/bin/python tests/trainers/train_with_trl.py outputs/test-trainers/trl src/cotgen/teachers/tiny
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check src tests benchmarks tools

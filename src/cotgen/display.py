@@ -125,11 +125,7 @@ def show_row(folder: Path, dataset: str, number: int) -> None:
     row, origin = (_line(rows.with_suffix(suffix), number) for suffix in SUFFIXES[::2])
     console.print(Text(f"{dataset}, row {number}", style="bold underline"))
     for column, value in row.items():
-        style = (
-            ""
-            if column == "prompt"
-            else COLOURS["incorrect" if column == "rejected" else "correct"]
-        )
+        style = _style(column, good=row.get("label") is not False)
         for role, text in _turns(value):
             console.print(Text(f"{column}{role}", style="bold"))
             console.print(_indented(text, style), soft_wrap=True)
@@ -237,10 +233,18 @@ def _line(path: Path, number: int) -> dict[str, Any]:
     return line
 
 
+def _style(column: str, *, good: bool) -> str:
+    """Green for what is to be learnt, red for what is to be unlearnt."""
+    if column in ("chosen", "completion", "output", "text"):
+        return COLOURS["correct" if good else "incorrect"]
+    return COLOURS["incorrect"] if column == "rejected" else ""
+
+
 def _turns(value: object) -> Iterator[tuple[str, str]]:
     """A column's texts, each with its role."""
-    if isinstance(value, list):
-        yield from ((f" · {turn['role']}", turn["content"]) for turn in value)
+    turns: list[Any] = value if isinstance(value, list) else [value]
+    if all(isinstance(turn, dict) and "role" in turn for turn in turns):
+        yield from ((f" · {turn['role']}", turn["content"]) for turn in turns)
     else:
         yield "", str(value)
 
