@@ -1,7 +1,8 @@
 """A stand-in for the Hugging Face Hub that speaks enough of its API to push and to load datasets.
 
 In tests: `with Hub() as hub: ...`, and `hub.environment(folder)` for a process that shall use it.
-It stores files as the Hub does without Xet: small ones in Git, Parquet as LFS blobs. Every request
+It stores small files in Git and Parquet as LFS blobs, as the Hub does without Xet; it takes Xet's
+uploads too, but cannot give them back. Every request
 is kept in `hub.requests`, and `hub.faults` says which requests fail, how, and how often;
 `hub.meddle` is called before each with its `METHOD /path`.
 """
@@ -77,10 +78,11 @@ class Request:
 class File:
     data: bytes
     lfs: bool
+    stated: str = ""
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
+        return self.stated or hashlib.sha256(self.data).hexdigest()
 
     @property
     def blob(self) -> str:
@@ -160,14 +162,14 @@ class Hub:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
-    def environment(self, folder: Path) -> dict[str, str]:
+    def environment(self, folder: Path, *, xet: bool = False) -> dict[str, str]:
         """The environment of a process that uses this Hub and keeps its things in a folder."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
         return kept | {
             "HF_ENDPOINT": self.url,
             "HF_TOKEN": TOKEN,
             "HF_HOME": str(folder / "hf"),
-            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_XET": "0" if xet else "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -218,6 +220,10 @@ class Hub:
                 web.post(api + "/paths-info/{rev}", self._paths_info),
                 web.post(api + "/preupload/{rev}", self._preupload),
                 web.post(api + "/commit/{rev}", self._committed),
+                web.get(api + "/xet-write-token/{rev}", self._xet_token),
+                web.get("/v1/chunks/{space}/{hash}", self._xet_unknown),
+                web.post("/v1/xorbs/{space}/{hash}", self._xet_block),
+                web.post("/v1/shards", self._xet_shards),
                 web.post("/datasets" + repo + ".git/info/lfs/objects/batch", self._batch),
                 web.put("/lfs/{oid}", self._upload),
                 web.post("/lfs/{oid}/verify", self._verify),
@@ -368,6 +374,25 @@ class Hub:
     async def _verify(self, request: web.Request) -> web.Response:
         return web.Response(status=200 if request.match_info["oid"] in self.blobs else 404)
 
+    # Xet, as far as a client that only sends asks for it: what it sends cannot be put together
+    # again here, so a file that came this way has its digest and size, and no content.
+
+    async def _xet_token(self, request: web.Request) -> web.Response:
+        headers = {"X-Xet-Cas-Url": self.url, "X-Xet-Access-Token": "a",
+                   "X-Xet-Token-Expiration": "9999999999"}  # fmt: skip
+        return web.json_response(
+            {"casUrl": self.url, "accessToken": "a", "exp": 9999999999}, headers=headers
+        )
+
+    async def _xet_unknown(self, request: web.Request) -> web.Response:
+        return web.Response(status=404)
+
+    async def _xet_block(self, request: web.Request) -> web.Response:
+        return web.json_response({"was_inserted": True})
+
+    async def _xet_shards(self, request: web.Request) -> web.Response:
+        return web.json_response({"result": 1})
+
     async def _committed(self, request: web.Request) -> web.Response:
         commits = self._repo(request).branches[request.match_info["rev"]]
         files, header = dict(commits[-1].files), {}
@@ -379,7 +404,8 @@ class Hub:
             elif step["key"] == "file":
                 files[value["path"]] = File(base64.b64decode(value["content"]), lfs=False)
             elif step["key"] == "lfsFile":
-                files[value["path"]] = File(self.blobs[value["oid"]], lfs=True)
+                oid = value["oid"]
+                files[value["path"]] = File(self.blobs.get(oid, b""), lfs=True, stated=oid)
             elif step["key"] == "deletedFile":
                 del files[value["path"]]
         if header.get("parentCommit", commits[-1].oid) != commits[-1].oid:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,11 @@ import pytest
 import yaml
 from hub import TOKEN, Fault, FaultKind, Hub
 from pusher import Pusher
+from typer.testing import CliRunner
+
+from cotgen import cli
+from cotgen.errors import HubError
+from cotgen.store import RunFolder
 
 COTGEN = str(Path(sys.executable).parent / "cotgen")
 REPO = "org/chains"
@@ -44,7 +50,7 @@ def hub(serving: Hub) -> Iterator[Hub]:
     serving.faults.clear()
     serving.meddle = lambda line: None
     yield serving
-    assert {each.token for each in serving.requests} <= {TOKEN, ""}
+    assert {each.token for each in serving.requests} <= {TOKEN, "", "a"}
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +96,19 @@ def test_what_was_pushed_is_not_sent_again(hub: Hub, run: Path, tmp_path: Path) 
     assert len(hub.written()) == wrote
     assert hub.files(REPO) == held
     assert (run / "datasets/README.md").read_bytes() == held["README.md"]
+
+
+def test_the_way_that_the_hub_prefers_sends_once_too(hub: Hub, run: Path, tmp_path: Path) -> None:
+    with Pusher(hub.environment(tmp_path, xet=True), tmp_path) as pusher:
+        sent = pusher.push(run, REPO)
+        assert "dpo.parquet" in sent["files"]
+        held = hub.repos[REPO].at("main").files["dpo.parquet"]
+        digest = hashlib.sha256((run / "datasets/dpo.parquet").read_bytes()).hexdigest()
+        assert (held.sha256, held.data) == (digest, b"")
+        assert any("/v1/xorbs/" in line for line in hub.written())
+        wrote = len(hub.written())
+        assert pusher.push(run, REPO)["files"] == []
+    assert len(hub.written()) == wrote
 
 
 def test_only_what_changed_is_sent(hub: Hub, pusher: Pusher, run: Path, plant: Any) -> None:
@@ -295,13 +314,25 @@ def test_shards_and_a_validation_split_are_found(hub: Hub, pusher: Pusher, run: 
 
 
 def test_a_refusal_asks_nobody_and_exits_with_2(
-    hub: Hub, run: Path, tmp_path: Path, set_origin: Any
+    hub: Hub, pusher: Pusher, run: Path, set_origin: Any
 ) -> None:
     set_origin(run, "dpo", 3, split="test")
-    said = cotgen("push", str(run), "--repo", REPO, cwd=tmp_path, env=hub.environment(tmp_path))
-    assert said.returncode == 2
+    said = CliRunner().invoke(cli.app, ["push", str(run), "--repo", REPO])
+    assert said.exit_code == 2
     assert "dpo.origin.jsonl: row 3 is of a test split" in said.stderr
+    assert pusher.fail(run, REPO)["error"] == "RecipeError"
     assert hub.requests == []
+
+
+def test_a_hub_that_cannot_be_reached_exits_with_1(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def push(*_: object, **__: object) -> None:
+        raise HubError("org/chains: 503")
+
+    monkeypatch.setattr("cotgen.publish.push", push)
+    said = CliRunner().invoke(cli.app, ["push", str(run), "--repo", REPO])
+    assert (said.exit_code, said.stderr) == (1, "cotgen: org/chains: 503\n")
 
 
 def test_without_a_token_or_with_a_wrong_one_it_is_said_plainly(
@@ -322,8 +353,6 @@ def test_a_name_that_is_no_repository_is_refused(pusher: Pusher, run: Path) -> N
 
 
 def test_a_run_that_is_being_worked_on_is_not_pushed(hub: Hub, pusher: Pusher, run: Path) -> None:
-    from cotgen.store import RunFolder
-
     with RunFolder(run).locked():
         assert pusher.fail(run, REPO)["error"] == "RunLocked"
     shutil.rmtree(run / "datasets")

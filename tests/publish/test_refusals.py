@@ -156,6 +156,13 @@ def test_rows_without_their_origin_are_refused(run: Path) -> None:
         publish.pack(run, "org/x")
 
 
+def test_an_origin_that_cannot_be_read_is_named(run: Path) -> None:
+    path = run / "datasets/dpo.origin.jsonl"
+    path.write_bytes(path.read_bytes() + b"{torn")
+    with pytest.raises(StoreError, match=r"dpo\.origin\.jsonl: row \d+ cannot be read"):
+        publish.pack(run, "org/x")
+
+
 def _set_manifest(run: Path, **datasets: Any) -> None:
     path = run / "manifest.json"
     manifest = json.loads(path.read_bytes())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from cotgen.errors import RecipeError, StoreError
 from cotgen.publish.files import Origin, Publication
+from cotgen.store.lines import UNREADABLE
 
 # The Hub's names for licences that let others have the data, with conditions or without.
 _OPEN = frozenset({
@@ -40,24 +43,30 @@ def read_sources(publication: Publication) -> list[Source]:
     """Count rows by source and licence. Raises RecipeError for a row of a test split."""
     counts: Counter[tuple[str, str]] = Counter()
     for config in publication.configs:
-        lines = 0
-        for name in config.origins:
-            path = publication.datasets / name
-            with path.open("rb") as file:
-                for number, line in enumerate(file):
-                    origin = _ORIGIN.decode(line)
-                    if origin.split == "test":
-                        raise RecipeError(
-                            f"{path}: row {number} is of a test split, which is never published"
-                        )
-                    counts[origin.source, origin.license] += 1
-                    lines += 1
-        if lines != config.all_rows:
+        before = counts.total()
+        for path in (publication.datasets / name for name in config.origins):
+            for number, origin in _origins(path):
+                if origin.split == "test":
+                    raise RecipeError(
+                        f"{path}: row {number} is of a test split, which is never published"
+                    )
+                counts[origin.source, origin.license] += 1
+        if counts.total() - before != config.all_rows:
             raise StoreError(
                 f"{publication.datasets}: {config.name} has {config.all_rows:,} rows, but the "
-                f"origin of {lines:,}; run it again: cotgen run {publication.folder}"
+                f"origin of {counts.total() - before:,}; run it again: "
+                f"cotgen run {publication.folder}"
             )
     return [Source(*key, rows) for key, rows in sorted(counts.items())]
+
+
+def _origins(path: Path) -> Iterator[tuple[int, Origin]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            try:
+                yield number, _ORIGIN.decode(line)
+            except UNREADABLE as error:
+                raise StoreError(f"{path}: row {number} cannot be read ({error})") from error
 
 
 _ORIGIN = msgspec.json.Decoder(Origin)
@@ -91,13 +100,10 @@ def _objection(license: str) -> str:
 
 
 def _first_row(publication: Publication, source: Source) -> str:
-    for config in publication.configs:
-        for name in config.origins:
-            with (publication.datasets / name).open("rb") as file:
-                for number, line in enumerate(file):
-                    origin = _ORIGIN.decode(line)
-                    if (origin.source, origin.license) == source[:2]:
-                        return f"{name}, row {number}"
+    for name in (name for config in publication.configs for name in config.origins):
+        for number, origin in _origins(publication.datasets / name):
+            if (origin.source, origin.license) == source[:2]:
+                return f"{name}, row {number}"
     return "gone"
 
 
