@@ -7,11 +7,13 @@ from random import Random
 from string import ascii_letters, digits
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cotgen import publish
 from cotgen.errors import CotgenError, RecipeError, StoreError
-from cotgen.publish.secrets import KINDS, secret_in
+from cotgen.publish.secrets import KINDS, secret_in, secrets_in_rows
 from cotgen.publish.sources import hub_licence
 
 _LETTERS = ascii_letters + digits
@@ -90,6 +92,18 @@ def test_the_value_of_a_key_that_the_recipe_names_is_found(
     plant(run, "dpo", 0, "He said: open sesame (.*)!")
     with pytest.raises(RecipeError, match="row 0 holds the value of OUR_KEY"):
         publish.pack(run, "org/x")
+
+
+def test_rows_are_counted_through_the_whole_file(tmp_path: Path) -> None:
+    texts = ["nothing"] * 2500
+    texts[10] = texts[2345] = SECRETS["a Groq key"]
+    for path in (tmp_path / "a.parquet", tmp_path / "a.jsonl"):
+        if path.suffix == ".parquet":
+            pq.write_table(pa.table({"text": texts}), path)
+        else:
+            path.write_text("".join(json.dumps({"text": each}) + "\n" for each in texts))
+        found = list(secrets_in_rows(path, {}))
+        assert found == [(10, "a Groq key"), (2345, "a Groq key")]
 
 
 def test_secrets_in_other_files_are_found_by_line(run: Path) -> None:
@@ -189,8 +203,6 @@ def test_damaged_files_are_named(run: Path) -> None:
 
 
 def test_a_dataset_without_rows_is_left_out(run: Path) -> None:
-    import pyarrow.parquet as pq
-
     path = run / "datasets/dpo.parquet"
     pq.write_table(pq.read_table(path).slice(0, 0), path)
     for name in ("dpo.jsonl", "dpo.origin.jsonl"):
