@@ -15,7 +15,7 @@ from cotgen.protocols import Emitter
 
 DEFAULT_LENGTH = 1024
 """Where TRL cuts and verl stops if nothing else is said."""
-CUT = "by default trainers cut them there, answer first"
+CUT = "by default trainers cut them there and lose the answer"
 
 
 def shape_of(emitter: Emitter) -> Shape | None:
