@@ -10,7 +10,10 @@ TORCH ?= torch==2.13.0
 # Real engines live in an environment of their own.
 VLLM := .venv-vllm
 
-.PHONY: demo test test-vllm check bench clean
+# TRL has an environment of its own, outside the project: it must load our files without us.
+TRAINERS ?= ../trl-env
+
+.PHONY: demo test test-vllm test-trainers check bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml
@@ -43,6 +46,13 @@ test-vllm: $(VENV)/.installed ## Real engines; skipped only where they cannot be
 	else \
 	  echo "test-vllm: SKIPPED, for vLLM cannot be installed here (no network?); pip said why above"; \
 	fi
+test-trainers: $(VENV)/.installed ## TRL's own trainers take five steps on our files, minutes
+	test -x $(TRAINERS)/bin/python || $(PYTHON) -m venv $(TRAINERS)
+	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check trl==1.16.0 transformers datasets
+	rm -rf outputs/test-trainers
+	$(BIN)/python tests/trainers/emit.py outputs/test-trainers
+	$(TRAINERS)/bin/python tests/trainers/train_with_trl.py outputs/test-trainers/trl src/cotgen/teachers/tiny
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check src tests benchmarks tools

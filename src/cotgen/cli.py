@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cotgen.errors import CotgenError, RunLocked
+from cotgen.errors import CotgenError, HubError, RunLocked
 
 if TYPE_CHECKING:
     from cotgen.recipe import Recipe
@@ -175,6 +176,41 @@ def kinds(
         display.show_kinds(family)
 
 
+@app.command()
+def push(
+    run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    repo: Annotated[str, typer.Option(help="The dataset repository: organisation/name.")],
+    private: Annotated[
+        bool, typer.Option("--private", help="If the repository is new, show it to nobody else.")
+    ] = False,
+    revision: Annotated[str, typer.Option(help="A branch; made if it is not there.")] = "main",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be sent; touch nothing.")
+    ] = False,
+    accept_licences: Annotated[
+        bool,
+        typer.Option(
+            "--accept-licences",
+            help="You have the right to publish sources whose licence is unknown or forbids it.",
+        ),
+    ] = False,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Publish the datasets of a run, with a card, on the Hugging Face Hub. Again: what changed."""
+    with _errors():
+        from cotgen import display, publish
+
+        folder = Path(run) if Path(run).is_dir() else outputs / run
+        if dry_run:
+            display.show_parcel(publish.pack(folder, repo, accept_licences=accept_licences), repo)
+            return
+        publish.be_quiet(bars=sys.stderr.isatty())
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+        destination = publish.Destination(repo, revision, private)
+        sent = publish.push(folder, destination, accept_licences=accept_licences)
+        display.show_sent(sent)
+
+
 def _load(path: Path, sets: list[str] | None, limit: int | None, name: str | None) -> Recipe:
     from cotgen.recipe import load_recipe
 
@@ -245,6 +281,8 @@ def _errors() -> Iterator[None]:
         yield
     except RunLocked as error:
         _exit(error, LOCKED)
+    except HubError as error:
+        _exit(error, FAILED_ITEMS)
     except CotgenError as error:
         _exit(error, USER_MISTAKE)
     except (KeyboardInterrupt, asyncio.CancelledError):

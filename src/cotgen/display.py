@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonlines
 import msgspec
@@ -26,6 +26,9 @@ from cotgen.recipe import Recipe, announced
 from cotgen.records import Chain, Group, Judged, Outcome
 from cotgen.runs import Run, saved_shape
 from cotgen.summary import Summary, read_summary
+
+if TYPE_CHECKING:
+    from cotgen.publish import Parcel, Sent
 
 COLOURS: dict[Outcome | None, str] = {
     "correct": "green",
@@ -122,17 +125,41 @@ def show_row(folder: Path, dataset: str, number: int) -> None:
     row, origin = (_line(rows.with_suffix(suffix), number) for suffix in SUFFIXES[::2])
     console.print(Text(f"{dataset}, row {number}", style="bold underline"))
     for column, value in row.items():
-        style = (
-            ""
-            if column == "prompt"
-            else COLOURS["incorrect" if column == "rejected" else "correct"]
-        )
+        style = _style(column, good=row.get("label") is not False)
         for role, text in _turns(value):
             console.print(Text(f"{column}{role}", style="bold"))
             console.print(_indented(text, style), soft_wrap=True)
     for key, value in origin.items():
         shown = ", ".join(value) if isinstance(value, list) else str(value)
         console.print(Text(f"{key:<9} ", "bright_black") + Text(visible(shown)), soft_wrap=True)
+
+
+def show_parcel(parcel: Parcel, repo: str) -> None:
+    """What a push would send, file by file."""
+    console = Console()
+    sizes = parcel.sizes()
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    for path, size in sizes.items():
+        table.add_row(Text(visible(path)), Text(f"{size:,} bytes"))
+    console.print(table)
+    for config in parcel.publication.configs:
+        rows = ", ".join(f"{rows:,} rows {split}" for split, rows in config.rows.items())
+        console.print(Text(f"config {config.name}: {rows}"), soft_wrap=True)
+    total = f"{len(sizes)} files, {sum(sizes.values()):,} bytes"
+    console.print(Text(f"{total} for {visible(repo)}; nothing was sent (--dry-run)"))
+
+
+def show_sent(sent: Sent) -> None:
+    """What a push has done."""
+    console = Console()
+    for mark, paths in (("sent", sent.files), ("deleted", sent.deleted)):
+        for path in paths:
+            console.print(Text(f"{mark}  {visible(path)}"), soft_wrap=True)
+    unchanged = f"{sent.unchanged} files were there already" if sent.unchanged else ""
+    told = unchanged if sent.files or sent.deleted else f"nothing to send: {unchanged}"
+    console.print(Text(f"{told}{told and '; '}see {visible(sent.address)}"), soft_wrap=True)
 
 
 def show_kinds(family: str | None) -> None:
@@ -206,10 +233,18 @@ def _line(path: Path, number: int) -> dict[str, Any]:
     return line
 
 
+def _style(column: str, *, good: bool) -> str:
+    """Green for what is to be learnt, red for what is to be unlearnt."""
+    if column in ("chosen", "completion", "output", "text"):
+        return COLOURS["correct" if good else "incorrect"]
+    return COLOURS["incorrect"] if column == "rejected" else ""
+
+
 def _turns(value: object) -> Iterator[tuple[str, str]]:
     """A column's texts, each with its role."""
-    if isinstance(value, list):
-        yield from ((f" · {turn['role']}", turn["content"]) for turn in value)
+    turns: list[Any] = value if isinstance(value, list) else [value]
+    if all(isinstance(turn, dict) and "role" in turn for turn in turns):
+        yield from ((f" · {turn['role']}", turn["content"]) for turn in turns)
     else:
         yield "", str(value)
 

@@ -48,6 +48,10 @@ class TeacherError(CotgenError):
         self.kind = kind
 
 
+class HubError(CotgenError):
+    """The Hub could not be reached, or failed each time; running again goes on. Exit code 1."""
+
+
 class WorkerError(CotgenError):
     """A worker process ran out of time or died while it held a request."""
 

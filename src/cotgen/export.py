@@ -1,4 +1,5 @@
-"""Dataset files: each dataset as JSON Lines and as Parquet, with the origin of every row beside it.
+"""Dataset files: each dataset as JSON Lines and as Parquet, with the origin of every row and a
+trainer's settings beside it.
 
 A dataset appears whole or not at all: files are drafts until all of them are written.
 """
@@ -6,6 +7,7 @@ A dataset appears whole or not at all: files are drafts until all of them are wr
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -17,10 +19,14 @@ import jsonlines
 import msgspec
 
 from cotgen.errors import StoreError
+from cotgen.guide import CUT, DEFAULT_LENGTH, guide
+from cotgen.lengths import Lengths, Sequences
 from cotgen.protocols import Draw, Emitter, Refusal, Row
 from cotgen.records import Group
 
-SUFFIXES = (".jsonl", ".parquet", ".origin.jsonl")
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".jsonl", ".parquet", ".origin.jsonl", ".yaml")
 _ROWS_AT_ONCE = 1000
 _PAUSE_EVERY = 64
 
@@ -34,6 +40,8 @@ class DatasetWriter:
         self.emitter = emitter
         self.rows = 0
         self.refused: Counter[str] = Counter()
+        self.labels: Counter[bool] = Counter()
+        self._lengths = Lengths(getattr(emitter, "tokenizer", None))
         self._files = [folder / f"{emitter.file_name}{suffix}" for suffix in SUFFIXES]
         self._drafts = [path.with_name(path.name + ".tmp") for path in self._files]
         self._stack = ExitStack()
@@ -48,6 +56,7 @@ class DatasetWriter:
         except OSError as error:
             raise StoreError(f"{folder}: cannot be written ({error})") from error
         self._batch: list[dict[str, Any]] = []
+        self._sequences: list[Sequences] = []
 
     def add(self, group: Group, draw: Draw) -> None:
         """Write the rows that a group gives."""
@@ -58,9 +67,14 @@ class DatasetWriter:
                 self._write(row)
 
     def _write(self, row: Row) -> None:
+        if row.numbered:
+            row.columns[row.numbered]["index"] = self.rows
+        if isinstance(label := row.columns.get("label"), bool):
+            self.labels[label] += 1
         self._rows.write(row.columns)
         self._origins.write({"row": self.rows, **msgspec.structs.asdict(row.origin)})
         self._batch.append(row.columns)
+        self._sequences.append(row.sequences)
         self.rows += 1
         if len(self._batch) == _ROWS_AT_ONCE:
             self._flush()
@@ -69,17 +83,36 @@ class DatasetWriter:
         import pyarrow as pa
 
         self._parquet.write_table(pa.Table.from_pylist(self._batch, schema=self._schema))
-        self._batch = []
+        self._lengths.add(self._sequences)
+        self._batch, self._sequences = [], []
 
     def finish(self) -> None:
         """Bring the drafts to the disk and put them in the place of the earlier files."""
         self._flush()
         self._stack.close()
+        self._write_guide()
         for draft in self._drafts:
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
         for draft, path in zip(self._drafts, self._files, strict=True):
             draft.replace(path)
+
+    def _write_guide(self) -> None:
+        text = guide(self.emitter, self.rows, self._lengths, self.labels)
+        self._drafts[3].write_text(text, encoding="utf-8")
+        name = self.emitter.file_name
+        if len(self.labels) == 1:
+            label = str(*self.labels).lower()
+            log.warning("%s: every label is %s: a trainer learns nothing of it", name, label)
+        if above := self._lengths.share_above(DEFAULT_LENGTH):
+            log.warning(
+                "%s: %.1f%% of the rows exceed %d tokens: %s (see %s.yaml)",
+                name,
+                100 * above,
+                DEFAULT_LENGTH,
+                CUT,
+                name,
+            )
 
     def abandon(self) -> None:
         """Leave the earlier files as they are."""
@@ -105,8 +138,10 @@ async def write_datasets(
     folder: Path, emitters: list[Emitter], groups: Iterator[Group], draw: Draw
 ) -> list[DatasetWriter]:
     """Write datasets in one pass over the groups; return the closed writers for their counts."""
-    writers = [DatasetWriter(folder, emitter) for emitter in emitters]
+    writers: list[DatasetWriter] = []
     try:
+        for emitter in emitters:
+            writers.append(DatasetWriter(folder, emitter))
         for number, group in enumerate(groups):
             if number % _PAUSE_EVERY == 0:
                 await asyncio.sleep(0)  # Writing never waits, but Ctrl-C must be heard.

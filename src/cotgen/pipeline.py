@@ -19,6 +19,7 @@ import yaml
 from cotgen import summary as numbers
 from cotgen.errors import CotgenError, NoWorkers, RecipeError, StoreError, TeacherError
 from cotgen.export import SUFFIXES, write_datasets
+from cotgen.guide import dataset_info
 from cotgen.loading import Loader, gone, refuse_test_problems
 from cotgen.protocols import Emitter, Verify
 from cotgen.recipe import Recipe, lasting
@@ -427,11 +428,19 @@ class _Work:
                     "rows": writer.rows,
                     "refused": dict(sorted(writer.refused.items())),
                 }
+        self._list_datasets(folder)
         self.run.folder.save_manifest()
         made = manifest.datasets
         self.summary.rows = {name: made[name]["rows"] for name in made}
         self.summary.refused = {name: made[name]["refused"] for name in made}
         return len(stale)
+
+    def _list_datasets(self, folder: Path) -> None:
+        """What LLaMA-Factory asks for besides the files."""
+        if listed := dataset_info(self.recipe.datasets):
+            replace_file(folder / "dataset_info.json", listed)
+        else:
+            (folder / "dataset_info.json").unlink(missing_ok=True)
 
     def _inputs(self) -> str:
         """A digest of all that datasets are made from."""

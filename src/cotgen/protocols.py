@@ -228,10 +228,17 @@ class Refusal(Record, frozen=True):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a dataset: its columns, and where they came from."""
+    """One line of a dataset: its columns, and where they came from.
+
+    `sequences` are the texts that a trainer reads as one sequence, message by message (two
+    sequences for a pair): what lengths are counted on. `numbered` is the column whose `index`
+    becomes the row's number.
+    """
 
     columns: dict[str, Any]
     origin: RowOrigin
+    sequences: tuple[tuple[str, ...], ...] = ()
+    numbered: str = ""
 
 
 class Emitter(Protocol):

@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice, product
-from typing import Literal, Self, TypedDict
+from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from cotgen.distance import nearest_of
-from cotgen.emitters.turns import Turn, assistant, origin, user
+from cotgen.emitters.trainers import Format, Shape, shape_of
+from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.writing import distinct, named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
 from cotgen.records import Group, Judged
 
 Pair = tuple[Judged, Judged]
-
-
-class DpoRow(TypedDict):
-    """TRL's conversational preference type with an explicit prompt (TRL 1.16)."""
-
-    prompt: list[Turn]
-    chosen: list[Turn]
-    rejected: list[Turn]
 
 
 class DpoEmitter(Component):
@@ -36,7 +30,11 @@ class DpoEmitter(Component):
 
     kind: Literal["dpo"] = "dpo"
     name: FileName | None = None
-    """The file's name; by default `dpo`."""
+    """The file's name; by default `dpo`, with the format if it is not TRL's."""
+    format: Format = "trl"
+    """Whose columns are written."""
+    tokenizer: str | None = None
+    """Counts tokens for the recommended length: a folder or a Hub name; null: an estimate."""
     pairing: Literal["nearest", "random", "outcome"] = "nearest"
     """Which correct and wrong attempts are paired."""
     pairs_per_problem: PositiveInt | None = 4
@@ -49,21 +47,27 @@ class DpoEmitter(Component):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self.prompt.check(question="?")
+        shape_of("dpo", self.format)
         return self
 
     @property
     def file_name(self) -> str:
-        """The name given, or the kind."""
-        return self.name or "dpo"
+        """The name given, or the kind and format."""
+        return self.name or named("dpo", self.format)
+
+    @property
+    def shape(self) -> Shape:
+        """The rows as the trainer reads them."""
+        return shape_of("dpo", self.format)
 
     @property
     def columns(self) -> type:
-        """Messages."""
-        return DpoRow
+        """The trainer's."""
+        return self.shape.columns
 
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The pairs of one problem; equal texts count once."""
-        correct, wrong = _distinct(group.having("correct")), group.contrasting()
+        correct, wrong = distinct(group.having("correct")), group.contrasting()
         if not correct or not wrong:
             return
         pairs = self._pairs(group, (correct, wrong), draw)
@@ -80,13 +84,14 @@ class DpoEmitter(Component):
             draw(group.problem.id).shuffle(pairs)
         return iter(pairs)
 
-    def _row(self, group: Group, chosen: Judged, rejected: Judged) -> Row:
-        columns: DpoRow = {
+    def _row(self, group: Group, chosen: Judged, rejected: Judged) -> Row | Refusal:
+        columns = {
             "prompt": [user(self.prompt.render(question=group.problem.question))],
             "chosen": [assistant(chosen.attempt.text)],
             "rejected": [assistant(rejected.attempt.text)],
         }
-        return Row({**columns}, origin(group, [chosen, rejected], "dpo", self.pairing))
+        made_of = origin(group, [chosen, rejected], "dpo", self.pairing)
+        return written(self.shape, columns, made_of)
 
 
 def _nearest(group: Group, correct: list[Judged], wrong: list[Judged]) -> Iterator[Pair]:
@@ -102,11 +107,3 @@ def _nearest(group: Group, correct: list[Judged], wrong: list[Judged]) -> Iterat
     texts = [judged.attempt.text for judged in correct]
     found = nearest_of(texts, [judged.attempt.text for judged in wrong])
     yield from ((judged, wrong[to.index]) for judged, to in zip(correct, found, strict=True))
-
-
-def _distinct(judged: Iterator[Judged]) -> list[Judged]:
-    """The first attempt of each text."""
-    first: dict[str, Judged] = {}
-    for each in judged:
-        first.setdefault(each.attempt.text, each)
-    return list(first.values())

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal, Self, TypedDict
+from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from cotgen.emitters.turns import Turn, assistant, origin, user
+from cotgen.emitters.trainers import Dataset, Format, Shape, shape_of
+from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.writing import best, named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
 from cotgen.records import Chain, Group, Judged
 from cotgen.steps import CLOSE, OPEN, tags
 
 Layout = Literal["multiturn", "folded", "single"]
-
-
-class SftRow(TypedDict):
-    """TRL's conversational prompt–completion type (TRL 1.16): the loss covers `completion` only."""
-
-    prompt: list[Turn]
-    completion: list[Turn]
-
-
-class SftTextRow(TypedDict):
-    """TRL's plain prompt–completion type: no chat template, the loss covers `completion` only."""
-
-    prompt: str
-    completion: str
 
 
 class SftEmitter(Component):
@@ -42,11 +30,17 @@ class SftEmitter(Component):
 
     kind: Literal["sft"] = "sft"
     name: FileName | None = None
-    """The file's name; by default `sft`, or `sft-<layout>` from chains."""
+    """The file's name; by default `sft`, or `sft-<layout>` from chains, with the format if it is
+    not TRL's."""
+    format: Format = "trl"
+    """Whose columns are written."""
+    tokenizer: str | None = None
+    """Counts tokens for the recommended length: a folder or a Hub name; null: an estimate."""
     source: Literal["attempts", "chains"] = Field(default="attempts", alias="from")
     """Where rows come from: single attempts, or chains."""
     layout: Layout | None = None
-    """How a chain is written (only from chains; `multiturn` if not given)."""
+    """How a chain is written (only from chains). If not given: `multiturn`, or `folded` for
+    trainers that would train on every assistant turn (llama_factory, verl)."""
     per_problem: PositiveInt | None = None
     """Rows a problem at most, by reward if there is one, else in attempt order; null: all."""
     prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
@@ -65,27 +59,40 @@ class SftEmitter(Component):
         self.prompt.check(question="?")
         self.retry.check()
         self.folded.check(question="?", attempts=["?"])
+        shape_of(self._dataset, self.format)
         return self
 
     @property
     def file_name(self) -> str:
         """The name given, or one that says what the rows are."""
-        return self.name or ("sft" if self.source == "attempts" else f"sft-{self._layout}")
+        name = "sft" if self.source == "attempts" else f"sft-{self._layout}"
+        return self.name or named(name, self.format)
 
     @property
     def _layout(self) -> Layout:
-        return self.layout or "multiturn"
+        masks_nothing = self.format in ("llama_factory", "verl")
+        return self.layout or ("folded" if masks_nothing else "multiturn")
+
+    @property
+    def _dataset(self) -> Dataset:
+        if self.source == "attempts" or self._layout == "folded":
+            return "sft"
+        return "sft-multiturn" if self._layout == "multiturn" else "sft-single"
+
+    @property
+    def shape(self) -> Shape:
+        """The rows as the trainer reads them."""
+        return shape_of(self._dataset, self.format)
 
     @property
     def columns(self) -> type:
-        """Messages, or plain texts for `single`."""
-        plain = self.source == "chains" and self._layout == "single"
-        return SftTextRow if plain else SftRow
+        """The trainer's."""
+        return self.shape.columns
 
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The rows of one problem."""
         if self.source == "attempts":
-            yield from self._limited(self._from_attempt(group, best) for best in _best(group))
+            yield from self._limited(self._from_attempt(group, each) for each in best(group))
         else:
             yield from self._limited(self._from_chain(group, chain) for chain in group.chains)
 
@@ -96,16 +103,16 @@ class SftEmitter(Component):
             if isinstance(row, Row):
                 if self.per_problem is not None and len(seen) == self.per_problem:
                     return
-                text = str(row.columns["completion"])
+                text = row.sequences[0][-1]
                 if text in seen:
                     row = Refusal("duplicate")
                 seen.add(text)
             yield row
 
-    def _from_attempt(self, group: Group, best: Judged) -> Row:
+    def _from_attempt(self, group: Group, correct: Judged) -> Row | Refusal:
         prompt = [user(self.prompt.render(question=group.problem.question))]
-        row: SftRow = {"prompt": prompt, "completion": [assistant(best.attempt.text)]}
-        return Row({**row}, origin(group, [best], "sft", "attempts"))
+        columns = {"prompt": prompt, "completion": [assistant(correct.attempt.text)]}
+        return written(self.shape, columns, origin(group, [correct], "sft", "attempts"))
 
     def _from_chain(self, group: Group, chain: Chain) -> Row | Refusal:
         write = {"multiturn": self._multiturn, "folded": self._folded, "single": self._single}
@@ -113,20 +120,21 @@ class SftEmitter(Component):
         if columns is None:
             return Refusal("tag_collision")
         used = [group.by_id(id) for id in chain.attempts]
-        return Row({**columns}, origin(group, used, "sft", "chains", self._layout))
+        made_of = origin(group, used, "sft", "chains", self._layout)
+        return written(self.shape, columns, made_of)
 
-    def _multiturn(self, group: Group, chain: Chain) -> SftRow:
+    def _multiturn(self, group: Group, chain: Chain) -> dict[str, Any]:
         turns = [user(self.prompt.render(question=group.problem.question))]
         for text in _earlier(chain):
             turns += [assistant(text), user(self.retry.render())]
         return {"prompt": turns, "completion": [assistant(chain.links[-1].text)]}
 
-    def _folded(self, group: Group, chain: Chain) -> SftRow:
+    def _folded(self, group: Group, chain: Chain) -> dict[str, Any]:
         attempts = _earlier(chain)
         text = self.folded.render(question=group.problem.question, attempts=attempts)
         return {"prompt": [user(text)], "completion": [assistant(chain.links[-1].text)]}
 
-    def _single(self, group: Group, chain: Chain) -> SftTextRow | None:
+    def _single(self, group: Group, chain: Chain) -> dict[str, Any] | None:
         """The think block is part of the prompt: TRL can mask nothing inside a completion."""
         question = self.prompt.render(question=group.problem.question)
         thought, correct = "\n\n".join(_earlier(chain)), chain.links[-1].text
@@ -147,12 +155,3 @@ def _earlier(chain: Chain) -> list[str]:
         else:
             texts[-1] += f"\n\n{link.text}"
     return texts
-
-
-def _best(group: Group) -> list[Judged]:
-    """Correct attempts, those with the highest last reward first."""
-    return sorted(group.having("correct"), key=lambda judged: -_reward(judged))
-
-
-def _reward(judged: Judged) -> float:
-    return judged.rewards.per_step[-1] if judged.rewards else 0.0

@@ -1,0 +1,74 @@
+"""Pairs for a reward model: attempts of one problem, the better one first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice, product
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from cotgen.emitters.trainers import Format, Shape, shape_of
+from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.writing import distinct, named, written
+from cotgen.prompts import Prompt
+from cotgen.protocols import Component, Draw, FileName, Refusal, Row
+from cotgen.records import Group
+
+
+class RmEmitter(Component):
+    """Random pairs of a correct and a wrong attempt, for a Bradley–Terry reward model.
+
+    Drawn without replacement over all pairs of a problem: a reward model has to rank whatever a
+    teacher says, not the nearest misses only (`kind: dpo` has those). Unverifiable and unfinished
+    attempts are on neither side. There is no margin: verdicts alone do not say by how much.
+    """
+
+    kind: Literal["rm"] = "rm"
+    name: FileName | None = None
+    """The file's name; by default `rm`, with the format if it is not TRL's."""
+    format: Format = "trl"
+    """Whose columns are written."""
+    tokenizer: str | None = None
+    """Counts tokens for the recommended length: a folder or a Hub name; null: an estimate."""
+    pairs_per_problem: PositiveInt | None = 8
+    """Pairs a problem at most; null: all."""
+    prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
+    """The user turn (given `question`); `question` is the bare question."""
+    allow_test: bool = False
+    """Emit problems of a test split, for trials; never train on them."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.prompt.check(question="?")
+        shape_of("rm", self.format)
+        return self
+
+    @property
+    def file_name(self) -> str:
+        """The name given, or the kind and format."""
+        return self.name or named("rm", self.format)
+
+    @property
+    def shape(self) -> Shape:
+        """The rows as the trainer reads them."""
+        return shape_of("rm", self.format)
+
+    @property
+    def columns(self) -> type:
+        """The trainer's."""
+        return self.shape.columns
+
+    def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
+        """The pairs of one problem, in the order drawn; equal texts count once."""
+        pairs = list(product(distinct(group.having("correct")), group.contrasting()))
+        draw(group.problem.id).shuffle(pairs)
+        prompt = [user(self.prompt.render(question=group.problem.question))]
+        for chosen, rejected in islice(pairs, self.pairs_per_problem):
+            columns = {
+                "prompt": prompt,
+                "chosen": [assistant(chosen.attempt.text)],
+                "rejected": [assistant(rejected.attempt.text)],
+            }
+            yield written(self.shape, columns, origin(group, [chosen, rejected], "rm"))

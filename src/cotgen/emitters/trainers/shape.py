@@ -1,0 +1,54 @@
+"""What a trainer makes of a dataset: its columns, and the settings that its rows need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Format = Literal["trl", "llama_factory", "verl", "openrlhf", "axolotl", "jsonl"]
+"""Whose columns are written; `jsonl` is TRL's columns without any trainer's settings."""
+Dataset = Literal["cpt", "sft", "sft-multiturn", "sft-single", "dpo", "rm", "kto", "orm", "rl"]
+"""What is written; trainers differ in the masks of chains, so each of their layouts is its own."""
+Columns = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a dataset once it is written."""
+
+    name: str
+    length: int
+    """The tokens that its longest row needs."""
+    labels: Mapping[bool, int] = field(default_factory=dict)
+    """The rows of each label, where there are labels."""
+
+
+def same(columns: Columns) -> Columns:
+    """TRL's columns as they are."""
+    return columns
+
+
+def no_settings(facts: Facts) -> Columns:
+    """For readers of one's own."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One dataset as one trainer reads it."""
+
+    columns: type
+    """The TypedDict of a row."""
+    write: Callable[[Columns], Columns | None] = same
+    """Its columns, made of TRL's; None where this row's mask cannot be said."""
+    settings: Callable[[Facts], Columns] = no_settings
+    """The trainer's settings that the rows need."""
+    advice: str = ""
+    """What no setting can say."""
+    listed: Columns = field(default_factory=dict)
+    """LLaMA-Factory's entry in `dataset_info.json`, without the file's name."""
+
+
+Shapes = Mapping[Dataset, Shape]
+Refused = Mapping[Dataset, str]

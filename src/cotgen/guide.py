@@ -1,0 +1,66 @@
+"""The file beside a dataset: what its rows are, and the settings that a trainer reads them with."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import get_type_hints
+
+import yaml
+
+from cotgen.emitters.trainers import Facts, Shape
+from cotgen.lengths import Lengths
+from cotgen.protocols import Emitter
+
+DEFAULT_LENGTH = 1024
+"""Where TRL cuts and verl stops if nothing else is said."""
+CUT = "by default trainers cut them there and lose the answer"
+
+
+def shape_of(emitter: Emitter) -> Shape | None:
+    """The trainer's side of an emitter; a user's own need not have one."""
+    shape = getattr(emitter, "shape", None)
+    return shape if isinstance(shape, Shape) else None
+
+
+def guide(emitter: Emitter, rows: int, lengths: Lengths, labels: Counter[bool]) -> str:
+    """YAML that a trainer reads, under comments that a person reads."""
+    shape = shape_of(emitter)
+    lines = [
+        f"{emitter.file_name}: {rows:,} rows for {getattr(emitter, 'format', 'your own use')}."
+    ]
+    lines += [f"Columns: {', '.join(get_type_hints(emitter.columns))}."]
+    lines += [f"To use it: {shape.advice}."] if shape and shape.advice else []
+    if labels:
+        lines.append(f"Labels: {labels[True]:,} true, {labels[False]:,} false.")
+    lines += list(_about_length(emitter, lengths)) if rows else []
+    settings = {}
+    if shape:
+        settings = shape.settings(Facts(emitter.file_name, lengths.recommended, labels))
+    text = "".join(f"# {line}\n" for line in lines)
+    return text + (yaml.safe_dump(settings, sort_keys=False) if settings else "")
+
+
+def _about_length(emitter: Emitter, lengths: Lengths) -> Iterable[str]:
+    yield (
+        f"Tokens, with 8 a turn for the chat template: half of the rows have at most "
+        f"{lengths.quantile(0.5):,}, 99% {lengths.quantile(0.99):,}, all {lengths.longest:,}."
+    )
+    if name := getattr(emitter, "tokenizer", None):
+        yield f"They were counted with {name}."
+    else:
+        yield "They are an estimate, characters / 4: the length recommended is twice as long."
+        yield "Set `tokenizer` to have them counted."
+    if above := lengths.share_above(DEFAULT_LENGTH):
+        yield f"{above:.1%} of the rows are longer than {DEFAULT_LENGTH:,}: {CUT}."
+
+
+def dataset_info(emitters: Iterable[Emitter]) -> bytes:
+    """LLaMA-Factory's list of datasets; empty if none of these is for it."""
+    entries = {
+        emitter.file_name: {"file_name": f"{emitter.file_name}.jsonl", **shape.listed}
+        for emitter in emitters
+        if (shape := shape_of(emitter)) and shape.listed
+    }
+    return json.dumps(entries, indent=2).encode() + b"\n" if entries else b""

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from conftest import MakeGroup
+from trainer_rows import validate
+
+from cotgen.emitters.rm import RmEmitter
+from cotgen.protocols import Row
+from cotgen.records import Group
+from cotgen.wiring import draws
+
+
+def pairs(group: Group, seed: int = 0, **settings: object) -> list[tuple[str, str]]:
+    made = list(RmEmitter.model_validate(settings).emit(group, draws(seed)))
+    assert all(isinstance(row, Row) and validate("rm", "trl", row.columns) == [] for row in made)
+    return [row.origin.attempts for row in made if isinstance(row, Row)]  # type: ignore[misc]
+
+
+def a_group(make_group: MakeGroup) -> Group:
+    return make_group(
+        ("is 4", "correct"), ("is 5", "incorrect"), ("4!", "correct"), ("5!", "incorrect"),
+        ("?", "unverifiable"), ("…", "unfinished"), ("is 4", "correct"), ("is 5", "incorrect"),
+        ("4 !", "incorrect"), ("4  !", "incorrect"),
+    )  # fmt: skip
+
+
+def test_all_pairs_of_distinct_judged_attempts_stand_once(make_group: MakeGroup) -> None:
+    found = pairs(a_group(make_group), pairs_per_problem=None)
+    wrong = ("p@t/1", "p@t/3", "p@t/8", "p@t/9")
+    assert sorted(found) == [(right, each) for right in ("p@t/0", "p@t/2") for each in wrong]
+
+
+def test_pairs_are_drawn_by_the_seed_up_to_the_limit(make_group: MakeGroup) -> None:
+    group = a_group(make_group)
+    drawn = [tuple(pairs(group, seed, pairs_per_problem=2)) for seed in range(20)]
+    assert {len(set(each)) for each in drawn} == {2}
+    assert len(set(drawn)) > 5
+    assert pairs(group, 3) == pairs(group, 3)
+
+
+def test_the_correct_attempt_is_always_the_chosen_one(make_group: MakeGroup) -> None:
+    (row,) = RmEmitter().emit(make_group(("is 5", "incorrect"), ("is 4", "correct")), draws(0))
+    assert isinstance(row, Row)
+    assert row.columns["chosen"][0]["content"] == "is 4"
+    assert row.columns["rejected"][0]["content"] == "is 5"
+
+
+def test_a_problem_with_one_outcome_gives_no_pair(make_group: MakeGroup) -> None:
+    assert pairs(make_group(("4", "correct"), ("?", "unverifiable"), ("…", "unfinished"))) == []
+    assert pairs(make_group(("5", "incorrect"))) == []
