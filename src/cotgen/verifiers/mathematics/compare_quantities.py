@@ -101,6 +101,7 @@ def _without_signs(node: Node) -> Node:
 
 
 _ZERO = Number(Fraction(0))
+_MOST_PARTS = 20
 
 
 def ratios(one: Node, two: Node, _: Judge) -> Decision | None:
@@ -108,6 +109,8 @@ def ratios(one: Node, two: Node, _: Judge) -> Decision | None:
         case Ratio(first), Ratio(second):
             if len(first) != len(second):
                 return different("ratio", "another number of parts")
+            if len(first) > _MOST_PARTS:
+                return undecided("ratio", f"ratios of more than {_MOST_PARTS} parts")
             if any(part == _ZERO for part in (*first, *second)):
                 return undecided("ratio", "a ratio with a zero")
             pairs = (
