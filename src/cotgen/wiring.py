@@ -44,10 +44,9 @@ _LOOK_S, _LATER_LOOK_S, _SILENCES = 1.0, 5.0, 6
 _PATIENCE_S = 600.0
 _MOST_AT_ONCE = 2048
 """The highest that `concurrency: auto` climbs."""
-_COSTLY_RETRIES = {"timeout": 1, "bad reply": 2}
-_OTHER_COSTLY_RETRIES = 3
-"""How often a request that may have been paid for is sent again: an answer that took too long or
-was of no use would be so again; a line that was cut (a server died) need not be."""
+_COSTLY_RETRIES, _TIMED_OUT_RETRIES = 3, 1
+"""How often a request that may have been paid for is sent again: a line that was cut or a reply
+that was garbled need not be so again, an answer that took too long would."""
 _REFUSED = 20
 """So many refusals, and never an answer, are no matter of single prompts."""
 
@@ -382,9 +381,7 @@ def _part(request: Request, first: int, n: int) -> Request:
 
 def _affordable(costly: Counter[str]) -> bool:
     """Whether a request that may have been paid for so often may be sent again."""
-    return all(
-        times <= _COSTLY_RETRIES.get(kind, _OTHER_COSTLY_RETRIES) for kind, times in costly.items()
-    )
+    return costly["timeout"] <= _TIMED_OUT_RETRIES and costly.total() <= _COSTLY_RETRIES
 
 
 def _wait_s(failures: int, asked_s: float | None) -> float:

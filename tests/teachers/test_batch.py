@@ -161,7 +161,7 @@ def test_waves_make_batches_one_after_the_other(tmp_path: Path) -> None:
         with start_server(tmp_path) as chat, start_batch_server(tmp_path) as batches:
             url = chat.url if mode == "online" else batches.url
             raw = raw_recipe(url, mode=mode)
-            raw["search"] |= {"n": 8, "wave": 2, "until": {"correct": 2}}
+            raw["search"] |= {"n": 8, "wave": 2, "until": {"correct": 5}}
             run(parse_recipe(raw), outputs=outputs)
             made_by.append(made(outputs))
             assert batches.count("created") == (0 if mode == "online" else 3)
