@@ -31,6 +31,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Sum,
     Symbol,
 )
+from cotgen.verifying import _Source
 from cotgen.workers.helper import Helper
 
 
@@ -94,9 +95,22 @@ def test_an_unknown_setting_is_refused_with_those_there_are() -> None:
         verify_many([], round="up")
 
 
+@pytest.mark.parametrize("seconds", [1e300, 3_601, float("inf"), float("nan")])
+def test_a_time_that_no_timer_can_keep_is_refused(seconds: float) -> None:
+    with pytest.raises(RecipeError, match="timeout_s: "):
+        verify("1", "1", timeout_s=seconds)
+    with pytest.raises(RecipeError, match="timeout_s: "):
+        verify_many([("1", "1")], timeout_s=seconds)
+
+
+def test_an_hour_is_a_time_for_workers() -> None:
+    [verdict] = verify_many([("1", "\\boxed{1}")], workers=1, timeout_s=3_600)
+    assert verdict.outcome == "correct"
+
+
 def test_settings_are_those_of_the_verifier() -> None:
     assert verify("1", "#### 1", forms=["box"]).outcome == "unverifiable"
-    assert verify("0.33", "\\boxed{1/3}").outcome == "incorrect"
+    assert verify("0.33", "\\boxed{1/3}").outcome != "correct"
     assert verify("0.33", "\\boxed{1/3}", rounding="gold").outcome == "correct"
     assert verify("0.34", "\\boxed{1/3}", rounding="gold").outcome == "incorrect"
     assert verify("3.14", "\\boxed{\\pi}", rounding="gold").outcome == "correct"
@@ -139,11 +153,27 @@ def test_numbers_load_no_sympy_and_start_no_process() -> None:
     python(
         "import sys, cotgen\n"
         "assert cotgen.verify('1/2', '\\\\boxed{0.5}').outcome == 'correct'\n"
-        "assert cotgen.verify('x+1', '\\\\boxed{1+x}').outcome == 'correct'\n"
-        "assert cotgen.verify('3', '\\\\boxed{\\\\sqrt{2}}').outcome == 'incorrect'\n"
+        "assert cotgen.verify('3', '\\\\boxed{1,000}').outcome == 'incorrect'\n"
+        "assert cotgen.verify('{1, 2}', '\\\\boxed{2, 1}').outcome != 'incorrect'\n"
         "assert 'sympy' not in sys.modules\n"
         "from cotgen.verifiers.mathematics import symbolic\n"
         "assert not symbolic._shared\n"
+    )
+
+
+def test_the_first_expression_starts_the_process_and_waits_for_nothing() -> None:
+    python(
+        "import sys, cotgen\n"
+        "from cotgen.verifiers.mathematics import symbolic\n"
+        "verdict = cotgen.verify('x+1', '\\\\boxed{1+x}')\n"
+        "assert verdict.outcome == 'correct'\n"
+        "helper = symbolic._shared[symbolic._MODULE]\n"
+        "pid = helper._child._process.pid\n"
+        "assert not helper._is_ready\n"
+        "assert cotgen.verify('y+1', '\\\\boxed{1+y}').outcome == 'correct'\n"
+        "sine = symbolic.Function('sin', (symbolic.Symbol('x'),))\n"
+        "assert symbolic.equal(sine, sine)\n"
+        "assert helper._child._process.pid == pid\n"
     )
 
 
@@ -299,32 +329,74 @@ def test_an_endless_stream_is_taken_only_as_far_as_needed() -> None:
 def test_no_process_outlives_the_iterator() -> None:
     verdicts = verify_many(pairs(1_000), workers=2)
     next(verdicts)
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    working = workers_at_work()
+    assert working
     verdicts.close()  # type: ignore[attr-defined]
-    left = [pid for pid in children if Path(f"/proc/{pid}").exists()]
-    helper = [helper._child for helper in symbolic._shared.values()]
-    assert set(left) <= {str(child._process.pid) for child in helper if child is not None}
+    assert not [pid for pid in working if Path(f"/proc/{pid}").exists()]
+
+
+def workers_at_work() -> list[int]:
+    """The worker processes of this one, whichever of its threads started them."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    pids = [int(pid) for task in tasks for pid in task.read_text().split()]
+    return [pid for pid in pids if b"workers.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_what_a_killed_worker_held_is_judged_by_another() -> None:
-    verdicts = list(verify_many(_with_one_killer(), workers=2))
-    assert [verdict.outcome for verdict in verdicts] == ["correct"] * 40
+    killed: list[int] = []
+    verdicts = list(verify_many(_with_one_killer(killed), workers=1))
+    assert killed
+    assert [verdict.outcome for verdict in verdicts] == ["correct"] * 1_000
 
 
-def _with_one_killer() -> Iterator[tuple[str, str]]:
-    """Kills a worker while it works; the pairs that it held are judged by another."""
-    for number in range(40):
-        if number == 30:
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-            for pid in children:
-                if b"workers.child" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(int(pid), signal.SIGKILL)
+def _with_one_killer(killed: list[int]) -> Iterator[tuple[str, str]]:
+    """Kills the worker when it has given its first verdicts; the pairs that it holds are judged by
+    another."""
+    for number in range(1_000):
+        if number == 700:
+            killed += workers_at_work()
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
         yield str(number), f"\\boxed{{{number}}}"
 
 
+def _then_raising(count: int) -> Iterator[tuple[str, str]]:
+    yield from pairs(count)
+    raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize("count", [0, 1, 128, 1_000])
+def test_what_was_given_is_judged_before_an_error_of_the_giver_is_raised(count: int) -> None:
+    verdicts = verify_many(_then_raising(count), workers=2)
+    got = [untimed(next(verdicts)) for _ in range(count)]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(verdicts)
+    assert got == [untimed(verify(*pair)) for pair in pairs(count)]
+
+
+def test_what_is_no_pair_is_an_error_after_the_verdicts_before_it() -> None:
+    verdicts = verify_many([("1", "\\boxed{1}"), ("1", None)], workers=1)  # type: ignore[list-item]
+    assert next(verdicts).outcome == "correct"
+    with pytest.raises(TypeError, match="gold and attempt must be texts"):
+        next(verdicts)
+
+
+def test_batches_fit_the_time_that_a_pair_takes() -> None:
+    source = _Source(pairs(100_000))
+    batches = source.batches()
+    assert len(next(batches)) == 128
+    for _ in range(5):
+        source.learn([TimedVerdict("correct", milliseconds=0.01)] * 128)
+    assert len(next(batches)) == 1_024
+    for _ in range(12):
+        source.learn([TimedVerdict("correct", milliseconds=100.0)] * 10)
+    assert len(next(batches)) == 1
+
+
 def test_no_workers_at_all_is_an_error() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        verify_many([], workers=0)
+    for workers in (0, -1, 1.5, "2", 10**9):
+        with pytest.raises(RecipeError, match="workers: a whole number, at least 1"):
+            verify_many([], workers=workers)  # type: ignore[arg-type]
 
 
 def test_lone_surrogates_reach_the_workers() -> None:
@@ -335,8 +407,11 @@ def test_lone_surrogates_reach_the_workers() -> None:
 # --- files ----------------------------------------------------------------------------------------
 
 
+COTGEN = Path(sys.executable).with_name("cotgen")
+
+
 def cotgen(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("cotgen")), "verify", *arguments]
+    command = [str(COTGEN), "verify", *arguments]
     return subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
 
 
@@ -364,6 +439,97 @@ def test_standard_input_goes_to_a_whole_file(tmp_path: Path) -> None:
     assert cotgen("-", "--out", str(out), given=LINES).returncode == 0
     assert len(out.read_text().splitlines()) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_a_link_is_followed_and_rights_are_kept(tmp_path: Path) -> None:
+    kept, link = tmp_path / "kept.jsonl", tmp_path / "link.jsonl"
+    kept.write_text("old")
+    kept.chmod(0o640)
+    link.symlink_to(kept)
+    assert cotgen("-", "--out", str(link), given=LINES).returncode == 0
+    assert link.is_symlink()
+    assert len(kept.read_text().splitlines()) == 3
+    assert kept.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_rights_of_any_other(tmp_path: Path) -> None:
+    plain, out = tmp_path / "plain", tmp_path / "out.jsonl"
+    plain.touch()
+    assert cotgen("-", "--out", str(out), given=LINES).returncode == 0
+    assert out.stat().st_mode == plain.stat().st_mode
+
+
+def test_files_of_the_user_beside_the_new_one_stay(tmp_path: Path) -> None:
+    mine = tmp_path / "out.jsonl.tmp"
+    mine.write_text("mine")
+    assert cotgen("-", "--out", str(tmp_path / "out.jsonl"), given=LINES).returncode == 0
+    assert mine.read_text() == "mine"
+
+
+def test_a_pipe_stays_one_and_takes_the_verdicts(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as thread:
+        read = thread.submit(pipe.read_text)
+        said = cotgen("-", "--out", str(pipe), given=LINES)
+        if not pipe.is_fifo():  # Whoever reads it would wait for ever.
+            pipe.unlink()
+            raise AssertionError("the pipe was replaced")
+        assert said.returncode == 0, said.stderr
+        assert len(read.result().splitlines()) == 3
+
+
+def test_the_file_that_is_read_is_not_written_over(tmp_path: Path) -> None:
+    source, link, hard = (tmp_path / name for name in ("in.jsonl", "link.jsonl", "hard.jsonl"))
+    source.write_text(LINES)
+    link.symlink_to(source)
+    hard.hardlink_to(source)
+    for out in (source, link, hard):
+        said = cotgen(str(source), "--out", str(out))
+        assert said.returncode == 2
+        assert said.stderr == f"cotgen: {out}: the verdicts would replace the file that is read\n"
+    with source.open() as given:
+        command = [str(COTGEN), "verify", "-", "--out", str(source)]
+        assert subprocess.run(command, stdin=given, capture_output=True).returncode == 2
+    assert source.read_text() == LINES
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    for out in (tmp_path / "none" / "out.jsonl", tmp_path):
+        said = cotgen("-", "--out", str(out), given=LINES)
+        assert said.returncode == 2
+        assert said.stderr.startswith(f"cotgen: {out}: cannot be written (")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [3, 3_000])
+def test_a_full_disk_under_standard_output_is_told_in_a_line(tmp_path: Path, count: int) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"gold": 5, "attempt": "#### 5"}\n' * count)
+    command = [
+        "sh",
+        "-c",
+        'ulimit -f 0; exec "$0" verify "$1" --workers 1',
+        str(COTGEN),
+        str(source),
+    ]
+    with out.open("w") as file:
+        said = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert said.stderr == "cotgen: standard output: cannot be written (File too large)\n"
+    assert said.returncode == 2
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"gold": 5, "attempt": "#### 5"}\n' * 10_000)
+    command = [str(COTGEN), "verify", str(source), "--workers", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
 
 
 @pytest.mark.parametrize(

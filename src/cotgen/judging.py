@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import secrets
+import stat
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,12 +43,13 @@ def judge_file(
     """Write a verdict for each line of `source`, in order, and count them by outcome.
 
     A line has `gold` and `attempt`; its `id`, if it has one, is copied; other keys are ignored.
-    A line that cannot be read raises RecipeError naming it, and leaves `out` as it was.
+    A line that cannot be read raises RecipeError naming it, and leaves the file `out` as it was.
     """
+    _keep(source, out)
     counts: Counter[Outcome] = Counter()
     ids: deque[object] = deque()
     verdicts = verify_many(_pairs(source, ids), workers, **chosen)
-    with _whole_file(out) as file:
+    with _output(out) as file:
         for verdict in verdicts:
             counts[verdict.outcome] += 1
             file.write(_line(ids.popleft(), verdict))
@@ -90,18 +93,68 @@ def _line(id: object, verdict: TimedVerdict) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
+# --- where the verdicts go ------------------------------------------------------------------------
+
+
+def _keep(source: Path, out: Path) -> None:
+    """Refuse to write over the file that is read, under whatever name."""
+    with suppress(OSError):
+        read = os.fstat(0) if source == STANDARD else source.stat()
+        written = os.fstat(1) if out == STANDARD else out.stat()
+        if stat.S_ISREG(read.st_mode) and os.path.samestat(read, written):
+            raise RecipeError(f"{_name(out)}: the verdicts would replace the file that is read")
+
+
 @contextmanager
-def _whole_file(out: Path) -> Iterator[IO[bytes]]:
-    """A file that appears when all is written; standard output takes lines as they come."""
-    if out == STANDARD:
-        yield sys.stdout.buffer
-        return
-    draft = out.with_name(out.name + ".tmp")
+def _output(out: Path) -> Iterator[IO[bytes]]:
+    """Where verdicts are written. A file appears when all is there; whatever else stands at the
+    path (a pipe, a device) takes lines as they come, as standard output does."""
     try:
-        with draft.open("wb") as file:
-            yield file
-        draft.replace(out)
+        if out == STANDARD:
+            # Not `sys.stdout`: what it cannot write, it would try to write again at the end.
+            with open(1, "wb", closefd=False) as file:
+                yield file
+        elif _may_be_replaced(out):
+            with _draft(Path(os.path.realpath(out))) as file:
+                yield file
+        else:
+            with out.open("wb") as file:
+                yield file
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror})") from error
+        why = error.strerror or error
+        raise StoreError(f"{_name(out)}: cannot be written ({why})") from error
+
+
+def _name(out: Path) -> str:
+    return "standard output" if out == STANDARD else str(out)
+
+
+def _may_be_replaced(out: Path) -> bool:
+    try:
+        return stat.S_ISREG(out.stat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
+@contextmanager
+def _draft(place: Path) -> Iterator[IO[bytes]]:
+    """A new file beside `place` that takes its place, and its rights, if all goes well."""
+    draft = place.with_name(f".cotgen-{secrets.token_hex(8)}.tmp")
+    try:
+        with draft.open("xb") as file:
+            yield file
+            with suppress(FileNotFoundError):
+                _hand_on(place.stat(), file.fileno())
+        draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _hand_on(earlier: os.stat_result, file: int) -> None:
+    """Not every user, nor every file system, can: the verdicts matter more."""
+    with suppress(OSError):
+        os.fchown(file, earlier.st_uid, earlier.st_gid)
+    with suppress(OSError):
+        os.fchmod(file, earlier.st_mode & 0o777)

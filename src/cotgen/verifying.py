@@ -8,6 +8,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache, partial
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from cotgen.errors import RecipeError, WorkerError
 from cotgen.records import Problem, TimedVerdict, Verdict
 from cotgen.verifiers.math import MathVerifier
+from cotgen.verifiers.mathematics import symbolic
 from cotgen.workers import Job, ordered
 
 Pair = tuple[str, str]
@@ -25,9 +27,19 @@ class UnknownSetting(RecipeError, TypeError):
     """A setting that the verifier does not have."""
 
 
-BATCH = 128
+class BadSetting(RecipeError, ValueError):
+    """A number that is no sensible one."""
+
+
+FIRST_BATCH, LARGEST_BATCH = 128, 1_024
 BATCH_CHARACTERS = 1_000_000
-"""Pairs are sent to a process by this many, or fewer where they are long."""
+"""Pairs are sent to a process by so many, or fewer where they are long."""
+_BATCH_MS = 20.0
+"""What a batch should take: short enough to share work out evenly, long enough to be worth it."""
+LONGEST_S = 3_600.0
+MOST_WORKERS = 1_024
+_BEYOND_NUMBERS = frozenset(("algebra", "numeric"))
+"""Methods of judgements on expressions: of the next ones, some may need sympy."""
 _SLACK_S = 0.5
 """What a judgement may take beyond its time before its process is ended."""
 
@@ -38,8 +50,16 @@ def verify(gold: str, attempt: str, **settings: object) -> TimedVerdict:
     `gold` is an answer, or a solution that marks one; `attempt` is what a teacher wrote. Settings
     are those of `cotgen kinds verifiers`. It may be called from any thread and any process, keeps
     to `timeout_s`, and judges any text: what cannot be judged is `unverifiable`, with the reason.
+
+    The first judgement on expressions starts, in the background, the process that a later one may
+    need. Only a judgement that needs it before it stands has to wait for it.
     """
-    return _judged(_verifier(settings), whole(gold), whole(attempt))
+    verdict = _judged(_verifier(settings), whole(gold), whole(attempt))
+    if verdict.method in _BEYOND_NUMBERS:
+        # For a caller with no stack left, the next judgement does it.
+        with suppress(RecursionError, MemoryError):
+            symbolic._helper().start()
+    return verdict
 
 
 def verify_many(
@@ -49,10 +69,12 @@ def verify_many(
 
     Pairs are taken as verdicts are, so that a stream of any length fits in memory. Without
     `workers` there is a process for each core. They start with the first pair and end with the
-    iterator.
+    iterator. What `pairs` raises is raised after the verdicts on the pairs that it gave.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers: at least 1 (got {workers})")
+    if workers is not None and not (isinstance(workers, int) and 1 <= workers <= MOST_WORKERS):
+        raise BadSetting(
+            f"workers: a whole number, at least 1, at most {MOST_WORKERS:,} (got {workers!r})"
+        )
     verifier = _verifier(settings)
     return _streamed(pairs, verifier, workers or len(os.sched_getaffinity(0)))
 
@@ -70,11 +92,15 @@ def _made(**settings: object) -> MathVerifier:
     if unknown := sorted(settings.keys() - set(allowed)):
         raise UnknownSetting(f"no setting {', '.join(unknown)}: there are {', '.join(allowed)}")
     try:
-        return MathVerifier.model_validate(settings)
+        verifier = MathVerifier.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise RecipeError(f"{where}: {first['msg']} (got {first['input']!r})") from None
+    if verifier.timeout_s > LONGEST_S:
+        # The kernel's timers hold no number of seconds that one may think of.
+        raise BadSetting(f"timeout_s: at most {LONGEST_S:,.0f} (got {verifier.timeout_s:g})")
+    return verifier
 
 
 def _judged(verifier: MathVerifier, gold: str, attempt: str) -> TimedVerdict:
@@ -121,19 +147,17 @@ def _streamed(
     pairs: Iterable[Pair], verifier: MathVerifier, workers: int
 ) -> Iterator[TimedVerdict]:
     job = Job(partial(_judge_batch, verifier), tuple[list[Pair]], verifier.timeout_s)
-    sent: deque[list[Pair]] = deque()
-
-    def requests() -> Iterator[tuple[list[Pair]]]:
-        for batch in _batches(pairs):
-            sent.append(batch)
-            yield (batch,)
-
-    for verdicts in ordered(job, list[TimedVerdict], requests(), size=workers):
-        batch = sent.popleft()
+    source = _Source(pairs)
+    requests = ((batch,) for batch in source.batches())
+    for verdicts in ordered(job, list[TimedVerdict], requests, size=workers):
+        batch = source.sent.popleft()
         if isinstance(verdicts, WorkerError):
             yield from _one_by_one(job, batch)
         else:
+            source.learn(verdicts)
             yield from verdicts
+    if source.failure is not None:
+        raise source.failure
 
 
 def _one_by_one(job: Job[list[TimedVerdict]], batch: list[Pair]) -> Iterator[TimedVerdict]:
@@ -146,17 +170,38 @@ def _one_by_one(job: Job[list[TimedVerdict]], batch: list[Pair]) -> Iterator[Tim
             yield from verdicts
 
 
-def _batches(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    batch: list[Pair] = []
-    characters = 0
-    for gold, attempt in pairs:
-        batch.append((whole(gold), whole(attempt)))
-        characters += len(gold) + len(attempt)
-        if len(batch) == BATCH or characters > BATCH_CHARACTERS:
+class _Source:
+    """The pairs in batches, which grow and shrink with what a pair takes."""
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        self._pairs = pairs
+        self._size = FIRST_BATCH
+        self.sent: deque[list[Pair]] = deque()
+        self.failure: Exception | None = None
+
+    def batches(self) -> Iterator[list[Pair]]:
+        batch: list[Pair] = []
+        characters = 0
+        try:
+            for gold, attempt in self._pairs:
+                batch.append((whole(gold), whole(attempt)))
+                characters += len(gold) + len(attempt)
+                if len(batch) >= self._size or characters > BATCH_CHARACTERS:
+                    self.sent.append(batch)
+                    yield batch
+                    batch, characters = [], 0
+        except Exception as error:  # noqa: BLE001 - raised after the verdicts on what was given
+            self.failure = error
+        if batch:
+            self.sent.append(batch)
             yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
+
+    def learn(self, verdicts: list[TimedVerdict]) -> None:
+        """Choose the size of the next batches; one odd batch at most halves or doubles it."""
+        taken = sum(verdict.milliseconds for verdict in verdicts)
+        fitting = int(len(verdicts) * _BATCH_MS / taken) if taken else LARGEST_BATCH
+        wanted = max(self._size // 2, min(self._size * 2, fitting))
+        self._size = max(1, min(LARGEST_BATCH, wanted))
 
 
 def _judge_batch(verifier: MathVerifier, batch: list[Pair]) -> list[TimedVerdict]:

@@ -43,7 +43,10 @@ def judged(
     text = textwrap.dedent(program)
     solution = f"So:\n```python\n{text}\n```\nThat is all." if fenced else text
     verifier = CodeVerifier.model_validate({"kind": "code", "cpu_s": 1} | settings)
-    return verifier.verify(Problem(id="p", question=question, answer=answer), solution)
+    verdict = verifier.verify(Problem(id="p", question=question, answer=answer), solution)
+    if "this machine offers no sufficient sandbox" in verdict.reason:
+        pytest.skip(verdict.reason)
+    return verdict
 
 
 # The table below holds programs that are right: (program, tests).
@@ -59,7 +62,54 @@ RIGHT = {
         "def add(a, b): return a + b",
         "from solution import add\n\ndef test_one():\n    assert add(1, 2) == 3",
     ),
-    "a builtin's name": ("def sum(a, b): return a + b", "assert sum(1, 2) == 3"),
+    "a builtin's name": (
+        "def sum(a, b): return a + b", {"asserts": "assert sum(1, 2) == 3", "entry_point": "sum"},
+    ),
+    "a helper of the library that the tests do not import": (
+        "def half(n): return n / 2",
+        "assert math.isclose(half(3), 1.5)\nassert isclose(half(5), 2.5)\n"
+        "assert Counter([half(2)]) == Counter([1.0])",
+    ),
+    "two functions of the program": (
+        "def add(a, b): return a + b\ndef sub(a, b): return a - b",
+        "assert add(1, 2) == 3 and sub(3, 1) == 2\nassert sub(1, 1) == 0",
+    ),
+    "a function of the tests for an object of the program": (
+        "def memo(f):\n    seen = {}\n    def g(x):\n        if x not in seen: seen[x] = f(x)\n"
+        "        return seen[x]\n    return g",
+        "def square(x): return x * x\nm = memo(square)\nassert m(3) == 9\nassert m(3) == 9",
+    ),
+    "an end by exit": (
+        "print(6)\nexit()\nprint(7)", {"stdio": [{"stdin": "", "stdout": "6"}]},
+    ),
+    "an end by quit": (
+        "def main():\n    print(6)\n    quit(0)\nmain()", {"stdio": [{"stdin": "", "stdout": "6"}]},
+    ),
+    "a handler of the end": (
+        "import atexit\natexit.register(lambda: print(6))",
+        {"stdio": [{"stdin": "", "stdout": "6"}]},
+    ),
+    "an output held back": (
+        "import io, sys\nsys.stdout = io.StringIO()\nprint(6)\n"
+        "sys.__stdout__.write(sys.stdout.getvalue())",
+        {"stdio": [{"stdin": "", "stdout": "6"}]},
+    ),
+    "a file of its own for the output": (
+        "f = open(1, 'w')\nf.write('6')", {"stdio": [{"stdin": "", "stdout": "6"}]},
+    ),
+    "its input by path": (
+        "import pathlib\nprint(open('/dev/stdin').readline().strip())\n"
+        "print(pathlib.Path('/dev/stdin').read_text() == '')",
+        {"stdio": [{"stdin": "6", "stdout": "6\nTrue"}]},
+    ),
+    "a queue changed in place": (
+        "def turn(items): items.reverse()",
+        "from collections import deque\nq = deque([1, 2])\nturn(q)\nassert q == deque([2, 1])",
+    ),
+    "rows changed in place": (
+        "def turn(rows):\n    for row in rows: row.reverse()",
+        "grid = [[1, 2], [3, 4]]\nturn(grid)\nassert grid == [[2, 1], [4, 3]]",
+    ),
     "a change in place": (
         "def turn(items): items.reverse()",
         "items = [1, 2, 3]\nturn(items)\nassert items == [3, 2, 1]",
@@ -301,6 +351,24 @@ UNDECIDED = {
     "an object that equals all, from the library": (
         "from unittest.mock import _ANY as f", "assert f() == 5", "doubt",
     ),
+    "processes of its own": (
+        "import multiprocessing\ndef add(a, b):\n"
+        "    with multiprocessing.Pool(1) as pool: return pool.apply(int, ('3',))",
+        ADD, "forbidden",
+    ),
+    "parts that an argument shares with the tests": (
+        "def sort_it(rows):\n    for row in rows: row.sort()",
+        "b = [3, 1]\na = [b, [2]]\nsort_it(a)\nassert b == [1, 3]", "gold",
+    ),
+    "an argument that holds a part twice": (
+        "def mark(rows): rows[0][0] = 1",
+        "a = [[0]] * 2\nmark(a)\nassert a == [[1], [1]]", "gold",
+    ),
+    "a list in a tuple": (
+        "def sort_it(pair): pair[0].sort()",
+        "t = ([3, 1], 2)\nsort_it(t)\nassert t[0] == [1, 3]", "gold",
+    ),
+    "an unknown helper": ("def f(n): return 77123", "assert similar(f(5), 77123)", "gold"),
     "one for true": (
         "def yes(): return 1", {"calls": [{"call": "yes()", "expected": True}]}, "doubt",
     ),
@@ -588,6 +656,83 @@ def test_an_object_with_operators_of_its_own_cannot_pass(test: str) -> None:
     assert verdict.outcome in ("incorrect", "unverifiable")
 
 
+# A program that would decide its own test: what it takes the place of, and tests that fail it.
+HELPED = {
+    "a module": ("class math: isclose = staticmethod(yes)",
+                 "assert math.isclose(f(5), 77123, rel_tol=1e-3)"),
+    "numpy": ("class np: allclose = staticmethod(yes)", "assert np.allclose(f(5), 77123)"),
+    "a function of the library": ("isclose = yes", "assert isclose(f(5), 77123)"),
+    "a class of the library": ("def Counter(x): return 1", "assert f(5) == Counter('aab')"),
+    "an expected value": ("EXPECTED = 1", "assert f(5) == EXPECTED"),
+    "memory that numpy reads": (
+        "class A:\n    __array_interface__ = dict(shape=(0,), typestr='<f8', version=3,"
+        " data=(0, True))\ndef f(n): return A()",
+        "import numpy as np\nassert np.allclose(f(5), [77123.0])",
+    ),
+    "approx": ("def approx(x): return 1", "assert f(5) == approx(77123)"),
+    "a helper by any name": ("same = yes", "assert same(f(5), 77123)"),
+    "a result in a variable": ("same = yes", "r = f(5)\nassert same(r, 77123)"),
+    "a changed argument": ("same = yes", "a = [5]\nf(a)\nassert same(a, [77123])"),
+    "an imported helper": (
+        "same = yes", "import solution\nassert solution.same(solution.f(5), 77123)",
+    ),
+    "a helper imported by another name": (
+        "same = yes", "from solution import f, same as alike\nassert alike(f(5), 77123)",
+    ),
+    "a helper handed on": ("same = yes", "assert all(map(same, [f(5)], [77123]))"),
+    "a class": ("class Same:\n    def __init__(s, x): pass\n    ok = yes",
+                "assert Same(f(5)).ok(77123)"),
+    "a method": ("same = yes",
+                 "class TestF:\n    def test_f(self): assert same(f(5), 77123)"),
+    "a function of the tests": (
+        "same = yes", "def try_it(g, x, want): return same(g(x), want)\nassert try_it(f, 5, 77123)",
+    ),
+    "a helper in check": (
+        "same = yes",
+        {"asserts": "def check(candidate):\n    assert same(candidate(5), 77123)",
+         "entry_point": "f"},
+    ),
+    "an oracle that it was handed": (
+        "def use(g, n):\n    global f\n    f = g\n    return g(n)\ndef f2(n): return f(n)",
+        "def ref(n): return n * n + 1\nassert use(ref, 2) == 5\nassert f2(5) == ref(5)",
+    ),
+    "an oracle that it keeps": (
+        "def use(g, n):\n    global kept\n    kept = g\n    return g(n)\ndef f2(n): return kept(n)",
+        "assert use(lambda n: n * n + 1, 2) == 5\nassert f2(5) == 26",
+    ),
+    "a builtin": ("len = lambda x: 4", "assert len('abc') == 4"),
+    "a builtin that is the entry point": (
+        "def sum(x): return 1",
+        {"asserts": "def check(candidate):\n    assert candidate([1, 2]) == sum([1, 2])",
+         "entry_point": "sum"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HELPED)
+def test_a_program_cannot_decide_its_own_test(name: str, tier: Tier) -> None:
+    helper, tests = HELPED[name]
+    program = f"seen = []\ndef yes(*a, **k): return True\ndef f(n): return 1\n{helper}"
+    verdict = judged(program, tests, sandbox=tier)
+    assert verdict.outcome in ("incorrect", "unverifiable"), verdict
+
+
+def test_an_expected_value_never_reaches_the_program(tier: Tier) -> None:
+    for helper in ("isclose", "similar"):
+        program = (
+            f"seen = []\ndef {helper}(a, b, **k):\n    seen.append(b)\n    return True\n"
+            "def f(n): return seen[-1] if seen else 1"
+        )
+        tests = f"assert {helper}(f(5), 77123)\nassert f(5) == 77123"
+        assert judged(program, tests, sandbox=tier).outcome == "unverifiable"
+
+
+@pytest.mark.parametrize("ending", ["exit()", "quit()", "import sys; sys.exit(0)"])
+def test_a_clean_end_passes_no_assertion(ending: str, tier: Tier) -> None:
+    for program in (ending, f"def add(a, b): {ending}"):
+        assert judged(program, ADD, sandbox=tier).outcome == "incorrect"
+
+
 def test_ending_a_loop_of_the_tests_is_no_pass() -> None:
     tests = "assert all(map(lambda x: add(x, 1) == x + 1, range(5)))"
     verdict = judged("def add(a, b): raise StopIteration", tests)
@@ -748,7 +893,8 @@ def test_the_time_for_a_verdict_leaves_room_for_the_program() -> None:
 
 
 needs_humaneval = pytest.mark.skipif(
-    not HUMANEVAL.exists(), reason=f"HumanEval is not on this machine ({HUMANEVAL})"
+    not HUMANEVAL.exists() or all(map(weakness_of, STRONGEST_FIRST)),
+    reason=f"HumanEval ({HUMANEVAL}) or a sandbox is not on this machine",
 )
 
 

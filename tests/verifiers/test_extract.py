@@ -61,9 +61,38 @@ BOXES = [
     ("\\boxed{42}<|im_end|>\n<|im_start|>user\n\\boxed{43}", "42"),
     ("<think>\nmaybe \\boxed{4}\n</think>\n\nThe total is \\boxed{5}.", "5"),
     ("no opening tag \\boxed{4}\n</think>\n\n\\boxed{5}", "5"),
+    ("<THINK>\\boxed{4}</THINK> \\boxed{5}", "5"),
+    ("<seed:think>\\boxed{4}</seed:think>\\boxed{5}", "5"),
+    ("<|channel|>analysis<|message|>Maybe \\boxed{8}<|end|><|start|>assistant<|channel|>final"
+     "<|message|>It is \\boxed{9}<|return|>", "9"),
+    ("\\boxed{4}\n\nor\n\n\\boxed{5}", "4, 5"),
+    ("Hence $x = \\boxed{4} \\text{ cm}^2$.", "4"),
+    ("$\\boxed{50}\\%$", "50"),
+    ("$\\boxed{30}^\\circ$", "30"),
+    ("$x \\in \\boxed{(2, 3)}$", "(2, 3)"),
+    ("$\\textbf{(A)}\\ \\boxed{4}$", "4"),
+    ("$\\color{red}{\\boxed{4}}$", "4"),
+    ("$n \\equiv \\boxed{4} \\pmod{5}$", "4"),
+    ("**Answer** - \\boxed{4}", "4"),
+    ("_\\boxed{4}_", "4"),
+    ("\\boxed{\\frac{3}{4}}\n\nSo the answer is 3/4.", "\\frac{3}{4}"),
+    ("- \\boxed{4}\n- done", "4"),
+    ("> \\boxed{4}!", "4"),
+    ("Since $2 < 3$, $\\boxed{4}$ (or four) are left.", "4"),
+    ("\\boxed{7}. Now some might claim the answer is 8, but they are wrong.", "7"),
 ]  # fmt: skip
 PHRASES = [
-    ("\\boxed{4}\nThe answer is 5.", "5"),
+    ("\\boxed{4}\nThe final answer is 5.", "5"),
+    ("\\boxed{4}. Wait, no. The answer is 5.", "5"),
+    ("\\boxed{5}\n\nUpdate: the above is flawed. New answer: 6", "6"),
+    ("The answer is 5.\n**Corrected answer:** 6", "6"),
+    ("The answer is 5.\n\nProblem 2. John has pens.\nSolution. The answer is 6.", "5"),
+    ("The answer is 5.\n\n[INST] John has pens. [/INST] The answer is 6.", "5"),
+    ("The answer is 5.\n\n### Problem\nJohn has pens.\nThe answer is 6.", "5"),
+    ("The answer is 5.\n\n**Problem 2**\nJohn has pens.\nThe answer is 6.", "5"),
+    ("The answer is 7.\n\nSome people think the answer is 8.", "7"),
+    ("I think the answer is 8.", "8"),
+    ("If we add 2 and 3, then the answer is 5.", "5"),
     ("The answer is 5.", "5"),
     ("The final answer is: $x = 5$. I hope it is correct.", "$x = 5$"),
     ("Final Answer: The final answer is $\\frac{3}{4}$. I hope it is correct.", "$\\frac{3}{4}$"),
@@ -223,7 +252,61 @@ NOTHING = [
     "**Step 3: Add**",
     "Let me think. 5",
     "\ud800\x00",
+    "\\boxed{4}\nThe answer is 5.",
+    "\\boxed{10}\n\n### Check\nPlugging back: choosing 9, the answer is 8, which is smaller.",
+    "The final answer is \\boxed{10}.\n\nNote: when the order matters, the answer is 90.",
+    "\\boxed{42}. A common mistake is to forget the carry; then the answer is 32.",
+    "It cannot be that the answer is 5.",
+    "There is no way the answer is 5.",
+    "The textbook says the answer is 5, but that's a typo.",
+    "We need to show the answer is 5.",
+    "Let's guess the answer is 5. But that is no good.",
+    "One might think that the answer is 8.",
+    "If we had used 41 instead, the answer would be 40.",
+    "<THINK>\\boxed{5}",
+    "<scratchpad>\\boxed{5}",
+    "<analysis>\\boxed{5}",
+    "<seed:think>\\boxed{5}",
+    "<|channel|>analysis<|message|>Maybe \\boxed{8}<|end|>",
+    "The answer is \\boxed{5}. Hmm, actually, it should be 6.",
+    "The answer is \\boxed{5}. Actually, 6 is the answer here.",
+    "The answer is 5. Oops, I forgot to count zero, so the count is 6.",
+    "The answer is 5. Hold on, there is one more.",
+    "\\boxed{5}\n\nActually I need to recheck. There are 6.",
+    "\\boxed{5}\n\nEdit: it should be 6.",
+    "**(a)** \\boxed{3}\n\n**(b)** \\boxed{4}",
+    "(a) The answer is 3.\n(b) The answer is 4.",
+    "The answer to part (a) is 4.",
+    "The answer to the first question is 4.",
+    "The answer to the previous part is 4.",
+    "Format: The final answer is \\boxed{5}.\nI cannot solve this problem.",
+    "Write your answer as \\boxed{5} for example. I do not know.",
+    "The answer is $1",
+    "The answer is $\\frac{1}{2",
+    "The answer is \\(5",
 ]
+MIDWAY = [
+    "Therefore, it cannot be $4$.",
+    "Therefore the maximum is less than $4$.",
+    "So an upper bound is $4$.",
+    "Hence the number of cases to examine is $4$.",
+    "So the base case is $4$.",
+    "Thus, the only remaining possibility to rule out is $4$.",
+    "Hence the next term to compute is 4.",
+    "So far the total is 4",
+    "So our initial guess is 4",
+    "Therefore, the complement is $\\frac14$.",
+]
+PARTS_OF_A_FORMULA = [
+    "$-\\boxed{4}$", "$x = -\\boxed{4}$", "$10 - \\boxed{4}$", "$2\\boxed{4}$",
+    "$\\boxed{4}x$", "$\\boxed{4}\\sqrt{2}$", "$\\sqrt{\\boxed{4}}$", "$\\frac{1}{\\boxed{4}}$",
+    "$\\frac{\\boxed{4}}{3}$", "$2\\cdot\\boxed{4}$", "$\\boxed{4}^2$", "$x^{\\boxed{4}}$",
+    "$\\boxed{4}!$", "$\\boxed{4}/3$", "$f(\\boxed{4}) = 0$", "$(\\boxed{4}, 5)$",
+    "$\\pm\\boxed{4}$",
+    "$x > \\boxed{4}$", "$x \\neq \\boxed{4}$", "$\\boxed{4} < x$", "$\\boxed{4} + 1 = 5$",
+    "$\\boxed{4} \\text{ or } 5$", "\\boxed{4} or 5", "The answer is less than \\boxed{5}",
+    "It cannot be \\boxed{4}.", "It lies between 3 and \\boxed{4}",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "answer"), BOXES)
@@ -257,28 +340,51 @@ def test_an_attempt_that_is_nothing_but_an_answer_is_that_answer(text: str) -> N
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("so we get $x=5$.", "$x=5$"),
         ("Answer \\[ 9 \\]", "\\[ 9 \\]"),
         ("Answer $$ \n 9 \n $$", "$$ \n 9 \n $$"),
-        ("Hence the length equals\n\\[ \\sqrt{2}. \\]", "\\[ \\sqrt{2}. \\]"),
-        ("We have $a=2$. Therefore, the area is $3$ square units.", "$3$ square units"),
-        ("We have $a=2$. So the pair $(x, y)$ that solves it is $(7, 6)$.", "$(7, 6)$"),
         (
             "P(A) = 2/3. Therefore, the probability that Al wins is 2/3. I hope it is correct.",
             "2/3",
         ),
-        ("P(A) = 2/3 Therefore, the probability is 2/3. <|im_start|>user", "2/3"),
         ("Matrix with fractions: $ \\frac{1}{2} $", "$ \\frac{1}{2} $"),
-        ("2 * 6 = 12. Therefore, there are 12 distinct sequences.", "12"),
         ("We have $x > 4$. Thus $x > 5$ is our answer.", "$x > 5$"),
         ("We find that $x \\neq 3$.", "$x \\neq 3$"),
+    ],
+)
+def test_an_attempt_of_one_sentence_tells_its_only_formula(text: str, answer: str) -> None:
+    found = extract(text)
+    assert isinstance(found, Extraction), found
+    assert (found.text, found.rule) == (answer, "sentence")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("so we get $x=5$.", "$x=5$"),
+        ("Hence the length equals\n\\[ \\sqrt{2}. \\]", "\\[ \\sqrt{2}. \\]"),
+        ("We have $a=2$. Therefore, the area is $3$ square units.", "$3$ square units"),
+        ("We have $a=2$. So the pair $(x, y)$ that solves it is $(7, 6)$.", "$(7, 6)$"),
+        ("P(A) = 2/3 Therefore, the probability is 2/3. <|im_start|>user", "2/3"),
+        ("2 * 6 = 12. Therefore, there are 12 distinct sequences.", "12"),
         ("First, $n=3$.\n\nHence we get\n$$x = 4.$$", "$$x = 4.$$"),
     ],
 )
-def test_a_last_sentence_that_ends_in_its_only_formula_concludes(text: str, answer: str) -> None:
-    found = extract(text)
+def test_a_conclusion_after_other_sentences_counts_only_on_request(text: str, answer: str) -> None:
+    assert isinstance(extract(text), str)
+    found = extract(text, (*DEFAULT_FORMS, "conclusion"))
     assert isinstance(found, Extraction), found
     assert (found.text, found.rule) == (answer, "conclusion")
+
+
+@pytest.mark.parametrize("text", MIDWAY)
+@pytest.mark.parametrize("before", ["", "We know $n=3$. "])
+def test_a_sentence_on_the_way_concludes_nothing(text: str, before: str) -> None:
+    assert isinstance(extract(before + text), str)
+
+
+@pytest.mark.parametrize("text", PARTS_OF_A_FORMULA)
+def test_a_box_that_is_a_part_of_something_else_is_no_answer(text: str) -> None:
+    assert isinstance(extract(text), str)
 
 
 @pytest.mark.parametrize("text", NOTHING)
@@ -389,7 +495,8 @@ HOSTILE = [
     "####", "A: 5\n", "A:", "\nA: 5\nQ: ", "<answer>", "<answer>5</answer>", '"answer": [',
     '{"answer": "\\', "**", "**5**", "\n ", " ", "\\", "{", "}", "<think>", "\nQuestion: ",
     "answer: $5. x", "wait, no ", "\\[", "\\(", "$$", "$\\", "\\begin{a}", "answer:\n- 5\n- ",
-    "answer to ", "p.m. ", "9", "\u202e",
+    "answer to ", "p.m. ", "9", "\u202e", "<|channel|>",
+    "(b) ", "\n(b)", "Hmm, ", "{\\boxed{1}}", "</a>", "<THINK>", "\n[INST]", "\\, ",
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ CORPUS = Path(__file__).with_name("hostile.jsonl")
 TIMEOUT_S = 5.0
 CPU_S = 1.0
 GIVEN_UP_S = 2.0
-PEAK_MB = 400
+PEAK_MB = 300
 ADDRESS_SPACE = 8 << 30
 """A bound for the machine's sake: `PEAK_MB` is what counts."""
 

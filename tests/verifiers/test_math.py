@@ -43,17 +43,28 @@ def lines(path: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["why"][:50])
-def test_case_is_judged_as_written(case: dict[str, str]) -> None:
-    verdict = verify(case["gold"], case["solution"])
-    assert verdict.outcome == case["outcome"], (case["why"], verdict)
-    assert verdict.method
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["why"])[:50])
+def test_case_is_judged_as_written(case: dict[str, object]) -> None:
+    """A case that is open may be left undecided, never judged the other way."""
+    verdict = verify(str(case["gold"]), str(case["solution"]))
+    accepted = {case["outcome"], "unverifiable"} if "open" in case else {case["outcome"]}
+    assert verdict.outcome in accepted, (case["why"], verdict)
+    assert verdict.method not in ("", "error")
     assert verdict.reason or verdict.outcome == "correct"
 
 
-def test_there_are_enough_cases_of_each_outcome() -> None:
-    assert all(count >= 50 for count in Counter(case["outcome"] for case in CASES).values())
-    assert len(CASES) >= 250
+def test_there_are_enough_cases_of_each_outcome_and_few_are_open() -> None:
+    outcomes = Counter(case["outcome"] for case in CASES)
+    assert min(outcomes[each] for each in ("correct", "incorrect", "unverifiable")) >= 50
+    assert len(CASES) >= 2_500
+    assert sum("open" in case for case in CASES) <= 0.03 * len(CASES)
+
+
+def test_cases_are_written_once_and_say_what_they_are() -> None:
+    keys = ["gold", "solution", "outcome", "kind", "why"]
+    assert all([key for key in case if key != "open"] == keys for case in CASES)
+    assert all(case.get("open", True) is True for case in CASES)
+    assert len({(case["gold"], case["solution"]) for case in CASES}) == len(CASES)
 
 
 def test_only_the_chosen_forms_count() -> None:

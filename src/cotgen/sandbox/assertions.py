@@ -12,6 +12,7 @@ import types
 from contextlib import suppress
 from typing import Any
 
+from cotgen.sandbox.helpers import is_builtin, member_for, mixed, module_for
 from cotgen.sandbox.program import run_prompt
 from cotgen.sandbox.report import Report
 from cotgen.sandbox.stand_ins import Program, Raised, Remote, Stop
@@ -27,6 +28,8 @@ class Asserts:
         self._entry_point = entry_point
         self._names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
         self._shaky = ""
+        self._candidate: Any = None
+        self._helpers: frozenset[str] = frozenset()
 
     def run(self) -> Report | None:
         """Execute the tests; None if all of them passed."""
@@ -39,6 +42,8 @@ class Asserts:
         random.seed(0)  # Tests that draw at random shall draw alike each time.
         try:
             self._prepare(tree)
+            if self._program.doubt:
+                return Report("doubtful", detail=self._program.doubt)
             exec(code, self._names)
             skipped = self._call_functions(tree)
         except Stop:
@@ -51,33 +56,43 @@ class Asserts:
             return Report("unusable", detail="the tests never call the program")
         if skipped:
             return Report("unusable", detail=f"{skipped} wants arguments that are not known here")
-        if self._shaky:
-            return Report("unusable", detail=self._shaky)
+        if self._shaky or self._program.lost:
+            return Report("unusable", detail=self._shaky or self._program.lost)
         return None
 
     def _prepare(self, tree: ast.Module) -> None:
-        """Fill the namespace: what the prompt defines, then what the program does.
+        """Fill the namespace: what the prompt defines, the library's names, then the program's.
 
-        The prompt's own functions stand, so that a program cannot replace those that tests rely
-        on; builtins too, unless the tests use no other name.
+        The prompt's own functions stand, and so do builtins and the library, so that a program
+        cannot replace those that tests rely on.
         """
         run_prompt(self._context, self._names)
         used, bound = _names_of(tree)
-        free = used - bound
         # Classes of the prompt are taken from the program, whose objects are made of them.
         kept = {name for name, value in self._names.items()
                 if not (isinstance(value, type) and value.__module__ == "__main__")}  # fmt: skip
-        asked = {name for name in free - kept if not hasattr(builtins, name)}
-        asked |= {self._entry_point} - {""}
-        self._names |= dict(self._program.find(sorted(asked)))
-        if not asked:
-            shadowed = {name for name in free if hasattr(builtins, name)}
-            self._names |= {
-                name: value
-                for name, value in self._program.find(sorted(shadowed))
-                if isinstance(value, Remote)
-            }
-        self._names.setdefault("candidate", self._names.get(self._entry_point))
+        asked = {name for name in used - bound - kept if not is_builtin(name)}
+        entry = {self._entry_point} - {""}
+        alias = _aliases(tree, self._entry_point)
+        asked = (asked - alias.keys()) | entry
+        found = dict(self._program.find(sorted(asked)))
+        own = {name for name in asked if isinstance(found.get(name), Remote)}
+        library = _modules(tree, asked - entry)
+        for name in sorted(own & library.keys()):
+            self._doubt(f"the tests use {name}, which is a library's or the program's own")
+        for name in mixed(tree, asked - library.keys(), alias) - entry - own:
+            if (member := member_for(name)) is not None:
+                library[name] = member
+        self._helpers = mixed(tree, asked - library.keys(), alias)
+        if self._helpers <= found.keys() and self._helpers:
+            names = ", ".join(sorted(self._helpers))
+            self._doubt(f"the tests judge one part of the program by another ({names})")
+        self._program.oracles = _called(tree)
+        self._candidate = found.get(self._entry_point, self._names.get(self._entry_point))
+        if is_builtin(self._entry_point) and "check" in bound:
+            found.pop(self._entry_point, None)
+        self._names |= found | library
+        self._names.setdefault("candidate", self._candidate)
         module = types.ModuleType("solution")
         module.__dict__.update(self._names)
         sys.modules["solution"] = module
@@ -85,6 +100,9 @@ class Asserts:
             with suppress(ImportError):
                 # Test functions and classes are run below.
                 vars(importlib.import_module(runner))["main"] = lambda *_, **__: None
+
+    def _doubt(self, why: str) -> None:
+        self._program.doubt = self._program.doubt or why
 
     def _call_functions(self, tree: ast.Module) -> str:
         """Call `check` with the function under test, and test functions and classes that nothing
@@ -99,9 +117,9 @@ class Asserts:
             if isinstance(node, ast.ClassDef):
                 skipped = self._call_methods(node) or skipped
             elif isinstance(node, ast.FunctionDef) and name == "check" and node.args.args:
-                if not callable(self._names.get(self._entry_point)):
+                if not callable(self._candidate):
                     raise NameError(f"name {self._entry_point!r} is not defined")
-                self._names["check"](self._names[self._entry_point])
+                self._names["check"](self._candidate)
             elif isinstance(node, ast.FunctionDef) and name.startswith("test"):
                 if node.args.args or node.decorator_list:
                     skipped = name
@@ -132,8 +150,8 @@ class Asserts:
     def _failure(self, error: BaseException) -> Report:
         statement = self._statement(error)
         test = f"{statement} ({self._program.last})" if self._program.last else statement
-        if self._shaky:
-            return Report("unusable", test, self._shaky)
+        if self._shaky or self._program.lost:
+            return Report("unusable", test, self._shaky or self._program.lost)
         raised: Raised | None = getattr(error, "cotgen_raised", None)
         if raised is not None:
             return Report("raised", statement, raised.text, raised.errno)
@@ -142,6 +160,8 @@ class Asserts:
             return Report("doubtful", test, self._program.doubt)
         if isinstance(error, AssertionError) and not self._looks_into_objects(statement):
             return Report("failed", statement, self._program.last or text)
+        if isinstance(error, NameError) and error.name in self._helpers:
+            return Report("unusable", test, f"the tests do not define their helper: {error}")
         if isinstance(error, NameError):
             return Report("failed", statement, f"the program does not define it: {error}")
         unsure = isinstance(error, ImportError | MemoryError | RecursionError | SystemExit)
@@ -211,6 +231,35 @@ def _by_identity(node: ast.Compare) -> bool:
         for side in sides
     )
     return not known and any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops)
+
+
+def _modules(tree: ast.Module, names: set[str]) -> dict[str, Any]:
+    """The library modules among names that tests use without importing them."""
+    modules = {name: module_for(name, tree) for name in names}
+    return {name: module for name, module in modules.items() if module is not None}
+
+
+def _aliases(tree: ast.Module, entry_point: str) -> dict[str, str]:
+    """The names that stand for the function under test, or for another that is imported."""
+    aliases = {"candidate": entry_point}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "check" and node.args.args:
+            aliases[node.args.args[0].arg] = entry_point
+        elif isinstance(node, ast.ImportFrom) and node.module == "solution":
+            aliases |= {part.asname: part.name for part in node.names if part.asname}
+    return {alias: name for alias, name in aliases.items() if name}
+
+
+def _called(tree: ast.Module) -> frozenset[str]:
+    """The names of functions that test code calls itself."""
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {str(getattr(node, "id", None) or getattr(node, "attr", "")) for node in calls}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=targets, value=ast.Lambda()):
+                bound = {getattr(target, "id", "") for target in targets}
+                names |= {"<lambda>"} if names & bound else set()
+    return frozenset(names)
 
 
 def _names_of(tree: ast.Module) -> tuple[set[str], set[str]]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from enum import Enum
 from itertools import zip_longest
 from typing import Any
 
 _NEAR = 1e-6
+_HUGE = 1 << 1000
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_UNBOUNDED = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
 
 
 class Likeness(Enum):
@@ -51,6 +56,10 @@ def _numbers(expected: float, value: float, tolerance: float) -> Likeness:
         return Likeness.alike
     if isinstance(expected, int) and isinstance(value, int):
         return Likeness.different
+    if isinstance(expected, int) and tolerance:
+        # A whole number is exact: nobody can say whether the tolerance was meant for it.
+        close = _numbers(float(expected), value, tolerance) if abs(expected) < _HUGE else None
+        return Likeness.different if close in (None, Likeness.different) else Likeness.near
     try:
         if tolerance and math.isclose(expected, value, rel_tol=tolerance, abs_tol=tolerance):
             return Likeness.alike
@@ -128,7 +137,9 @@ def _words(expected: str, printed: str, tolerance: float) -> Likeness:
 
 
 def _number(word: str) -> float:
-    try:
+    """A number as programs print it: no underscores, no digits of other scripts."""
+    if _INTEGER.fullmatch(word):
         return int(word)
-    except ValueError:
+    if _FLOAT.fullmatch(word) or _UNBOUNDED.fullmatch(word):
         return float(word)
+    raise ValueError(word)

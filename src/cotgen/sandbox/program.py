@@ -8,13 +8,19 @@ returned; the judge, another process, compares.
 from __future__ import annotations
 
 import ast
+import atexit
 import builtins
+import gc
+import io
 import operator
+import os
 import socket
 import sys
 import threading
 import types
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cotgen.sandbox import wire
@@ -97,7 +103,10 @@ def run_script(text: str, note: Callable[[str], None]) -> int:
     module = types.ModuleType("__main__")
     module.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = module
-    status = 0
+    offer_exit()
+    offer_streams()
+    atexit._clear()
+    stdout, status = sys.stdout, 0
     try:
         exec(code, module.__dict__)
     except SystemExit as error:
@@ -107,11 +116,53 @@ def run_script(text: str, note: Callable[[str], None]) -> int:
         status = 1
     try:
         threading._shutdown()  # type: ignore[attr-defined]
-        sys.stdout.flush()
+        atexit._run_exitfuncs()
+        flush_all(stdout)
     except BaseException as error:  # noqa: BLE001
         note(describe(error))
         status = status or 1
     return status
+
+
+def offer_exit() -> None:
+    """Define `exit` and `quit`, which Python's `site` would have defined."""
+
+    def leave(code: object = None) -> None:
+        raise SystemExit(code)
+
+    vars(builtins).update(exit=leave, quit=leave)
+
+
+def offer_streams() -> None:
+    """Let a program open its standard streams by their paths, which the sandbox does not have."""
+    opened = io.open
+
+    def open_(file: Any, *args: Any, **kwargs: Any) -> Any:
+        path = os.fspath(file) if isinstance(file, os.PathLike) else file
+        number = _STREAMS.get(path) if isinstance(path, str) else None
+        return opened(file if number is None else os.dup(number), *args, **kwargs)
+
+    builtins.open = io.open = open_
+
+
+_STREAMS = {
+    path: number
+    for number, name in enumerate(("stdin", "stdout"))
+    for path in (f"/dev/{name}", f"/dev/fd/{number}", f"/proc/self/fd/{number}")
+}
+
+
+def flush_all(stdout: Any) -> None:
+    """Write out what files hold back, as Python does when it ends."""
+    files = [
+        file for file in gc.get_objects() if type(file) in (io.TextIOWrapper, io.BufferedWriter)
+    ]
+    files.sort(key=lambda file: type(file) is io.BufferedWriter)
+    with suppress(Exception):
+        sys.stdout.flush()
+    for file in [*files, stdout]:
+        if not file.closed and file.writable():
+            file.flush()
 
 
 def describe(error: BaseException) -> str:
@@ -167,6 +218,7 @@ class Served:
         sys.modules[wire.PROGRAM_MODULE] = self._module
         names = self._module.__dict__
         names["__builtins__"] = builtins
+        offer_exit()
         run_prompt(context, names)
         wire.send(self._connection, ["chosen", number])
         exec(code, names)
@@ -263,7 +315,8 @@ class Served:
 
 
 _MISSING = object()
-_MUTABLE = (list, dict, set, bytearray)
+_MUTABLE = (list, dict, set, bytearray, tuple, deque, defaultdict, OrderedDict, Counter)
+"""What may change, itself or in its parts, while a function of the program has it."""
 _EXCEPTIONS: dict[str, type[Exception]] = {
     name: value
     for name, value in vars(builtins).items()

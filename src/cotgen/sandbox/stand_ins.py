@@ -13,6 +13,7 @@ import importlib
 import socket
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -42,7 +43,8 @@ class Program:
     """The program's process, as the tests see it.
 
     `last` says what the last call gave, `opaque` whether that was an object and no plain value;
-    `doubt` is why a pass would be the program's own word.
+    `doubt` is why a pass would be the program's own word, `lost` what copies did not carry over.
+    `oracles` are the functions that the tests call themselves.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -56,6 +58,11 @@ class Program:
         self.met_objects = False
         self.opaque = False
         self.stopped: Stop | None = None
+        self.lost = ""
+        self.oracles: frozenset[str] = frozenset()
+        self._clock = 0
+        self._handed: list[int] = []
+        self._born: dict[int, int] = {}
 
     def load(self) -> Report | None:
         """Wait until the program has been loaded; a report if it cannot be."""
@@ -101,8 +108,16 @@ class Program:
         self.calls += target[0] != "verb"
         encoded = [self._encode(arg) for arg in args]
         pairs = [[key, self._encode(arg)] for key, arg in kwargs.items()]
+        self._clock += 1
+        receiver = args[0] if target[0] == "verb" else None
+        number = receiver._cotgen_number if isinstance(receiver, Remote) else target[1]
+        born = self._born.get(number, 0)
         self._send(["call", target, encoded, pairs])
         while (reply := self._receive())[0] == "callback":
+            if born < self._handed[reply[1]] < self._clock:
+                self.doubt = (
+                    self.doubt or "the program kept a function of the tests for later calls"
+                )
             self._send(self._call_back(*reply[1:]))
         self.opaque = False
         if reply[0] == "raise":
@@ -115,6 +130,8 @@ class Program:
         with self._readable():
             for place, changed in reply[2]:
                 arg = kwargs[place] if isinstance(place, str) else args[place]
+                if sum(arg is other for other in (*args, *kwargs.values())) > 1 or _shared(arg):
+                    self.lost = "the program changes an argument that shares parts with others"
                 _write_back(arg, self._decode(changed))
             return self._decode(reply[1])
 
@@ -170,7 +187,11 @@ class Program:
             return ["m", value._cotgen_number]
         if isinstance(value, _FUNCTIONS):
             # Only calls are answered: the program cannot look into a function of the tests.
+            name = getattr(value, "__name__", "")
+            if name in self.oracles and not isinstance(value, types.BuiltinFunctionType):
+                self.doubt = self.doubt or f"the tests hand the program {name}, their own measure"
             self._functions.append(value)
+            self._handed.append(self._clock + 1)
             return ["p", len(self._functions) - 1]
         raise wire.Unsendable(
             f"the tests hand the program a {type(value).__name__}, which cannot leave their process"
@@ -189,6 +210,7 @@ class Program:
             raise wire.Garbled(f"unknown tag {tag!r}")
         self.met_objects = self.opaque = True
         number, own, can_call, kind = rest
+        self._born.setdefault(int(number), self._clock)
         return Remote(self, int(number), bool(own), bool(can_call), str(kind))
 
     def _send(self, message: object) -> None:
@@ -268,9 +290,33 @@ def _write_back(arg: Any, changed: Any) -> None:
     """Let a test see what the program did to its argument."""
     if isinstance(arg, list | bytearray):
         arg[:] = changed
+    elif isinstance(arg, deque):
+        arg.clear()
+        arg.extend(changed)
     elif isinstance(arg, dict | set):
         arg.clear()
         arg.update(changed)
+
+
+def _shared(arg: Any) -> bool:
+    """Whether a part of a changed argument can be reached in another way, which sees no change.
+
+    What else holds a part shows in its count of references.
+    """
+    if isinstance(arg, tuple):
+        return True  # It cannot be written back, as a part of it has changed.
+    parts: Any = arg.values() if isinstance(arg, dict) else arg
+    for part in parts:
+        held = sys.getrefcount(part)  # By the argument, by the loop and by this call.
+        if isinstance(part, _NESTED):
+            if held > 3 or _shared(part):
+                return True
+        elif isinstance(part, tuple) and any(isinstance(item, _NESTED) for item in part):
+            return True
+    return False
+
+
+_NESTED = (list, dict, set, bytearray, deque)
 
 
 class Remote:
@@ -304,7 +350,8 @@ class Remote:
         return value
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_cotgen") or name in ("__wrapped__", "__test__"):
+        # Not numpy's either: they would have it read memory where the program says.
+        if name.startswith(("_cotgen", "__array")) or name in ("__wrapped__", "__test__"):
             raise AttributeError(name)
         value = self._cotgen_do("getattr", name)
         if isinstance(value, Remote):

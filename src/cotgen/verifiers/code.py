@@ -289,11 +289,15 @@ _FORBIDDEN = frozenset({
     errno.EPERM, errno.EACCES, errno.EROFS, errno.EFBIG, errno.ENOSPC, errno.EMFILE, errno.ENOSYS,
 })  # fmt: skip
 
+_FORBIDDEN_TEXTS = ("can't start new thread", "sem_open", "Function not implemented")
+
 
 def _raised(text: str, number: int | None, during: str) -> _Ruling:
     """The program raised: its own fault, unless the sandbox made it."""
     kind = text.partition(":")[0].partition(" ")[0]
-    if number in _FORBIDDEN or "can't start new thread" in text:
+    # A path from the root, or none at all (shared memory), may exist outside the sandbox.
+    missing = number == errno.ENOENT and re.search(r"directory(?:$|: b?['\"]/)", text.strip())
+    if number in _FORBIDDEN or missing or any(part in text for part in _FORBIDDEN_TEXTS):
         return _Ruling("unverifiable", "forbidden", f"forbidden act: {text}{during}")
     if kind == "ModuleNotFoundError":
         return _Ruling("unverifiable", "sandbox", f"a module is missing here: {text}{during}")

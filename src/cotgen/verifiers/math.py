@@ -35,7 +35,8 @@ class MathVerifier(Component):
     """Seconds for one answer; a later verdict is `unverifiable`."""
     forms: tuple[Form, ...] = DEFAULT_FORMS
     """Where an answer may stand: `box`, `hashes` (####), `answer_line` (A:), `phrase`, `tag`,
-    `json`, `bold`, `bare` (the whole attempt); as guesses also `formula`, `display`, `number`."""
+    `json`, `bold`, `bare` (the whole attempt), `sentence` (the one there is); as guesses also
+    `conclusion` (the last sentence), `formula`, `display`, `number`."""
     rounding: Rounding = "exact"
     """`exact`: a decimal is the value that it writes. `gold`: a gold with a decimal point was
     rounded, so that what rounds to it is correct."""

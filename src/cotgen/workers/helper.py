@@ -11,6 +11,7 @@ import atexit
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -72,6 +73,17 @@ class Helper:
         finally:
             self._lock.release()
 
+    def start(self) -> None:
+        """Start the child without waiting for it, so that a later request need not."""
+        # A held lock means that another thread is at it.
+        if self._child is None and self._lock.acquire(blocking=False):
+            try:
+                # If it cannot be started, the request that needs it says so.
+                with suppress(NoWorkers):
+                    self._started()
+            finally:
+                self._lock.release()
+
     def close(self) -> None:
         """End the child; the next request starts another."""
         child, self._child, self._is_ready = self._child, None, False
@@ -80,13 +92,17 @@ class Helper:
 
     def _ready(self, deadline: float) -> Child:
         """A child that can work. One that is too slow for this request starts for the next."""
+        child = self._started()
+        if not self._is_ready:
+            self._wait_until_ready(child, deadline)
+        return child
+
+    def _started(self) -> Child:
         if self._failed_starts >= _STARTS:
             raise NoWorkers("no helper process can be started")
         if self._child is None:
             kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
             self._child = Child("forker", [self._told], kept | _CHANGED)
-        if not self._is_ready:
-            self._wait_until_ready(self._child, deadline)
         return self._child
 
     def _wait_until_ready(self, child: Child, deadline: float) -> None:

@@ -7,6 +7,7 @@ import re
 from cotgen.verifiers.mathematics.extraction import (
     UNTRUE_BEFORE,
     Extraction,
+    Refusal,
     is_denied,
     is_placeholder,
 )
@@ -21,21 +22,18 @@ _BARE = re.compile(
 )
 
 
-def last_box(text: str, start: int, end: int) -> Extraction | int | None:
-    """The last box, with those that the same sentence lists with it.
-
-    A number is the place of a box that is never closed: what stands before it is no answer.
-    """
+def last_box(text: str, start: int, end: int) -> Extraction | Refusal | None:
+    """The last box, with those that the same sentence lists with it."""
     limit = end
     for _ in range(_MOST_BOXES):
         heads = _cluster(text, start, limit)
         if not heads:
             return None
         boxes = _outermost(text, heads, limit)
-        if isinstance(boxes, int):
+        if isinstance(boxes, Refusal):
             return boxes
         if boxes:
-            return _joined(text, boxes)
+            return _alone(text, _joined(text, boxes), start, end)
         limit = heads[0]
     return None
 
@@ -59,8 +57,8 @@ def _last_head(text: str, start: int, end: int) -> int:
     return max(text.rfind("\\boxed", start, end), text.rfind("\\fbox", start, end))
 
 
-def _outermost(text: str, heads: list[int], end: int) -> list[Extraction] | int:
-    """The boxes that start at these places, or the place of the last one if it never closes."""
+def _outermost(text: str, heads: list[int], end: int) -> list[Extraction] | Refusal:
+    """The boxes that start at these places."""
     boxes: list[Extraction] = []
     closing = _closing_braces(text, heads[0], heads[-1], end)
     for head in heads:
@@ -79,22 +77,28 @@ def _outermost(text: str, heads: list[int], end: int) -> list[Extraction] | int:
                 elif boxes[-1].text == text[head : close + 1]:
                     boxes[-1] = Extraction(inner, "box", boxes[-1].start, boxes[-1].end)
             elif head == heads[-1]:
-                return head
+                return Refusal("the last box is not closed", head)
         elif not nested and (bare := _BARE.match(text, begin, end)):
             boxes.append(Extraction(bare[0], "box", head, bare.end()))
     return [box for box in boxes if not is_placeholder(box.text) and _is_meant(text, box)]
 
 
 _DENIED = re.compile(
-    r"\b(?:not|never|no longer|instead of|rather than)[\s$\\(\[]{0,6}\Z", re.IGNORECASE
+    r"\b(?:not|never|no longer|instead of|rather than|(?:cannot|can't) be)[\s$\\(\[]{0,6}\Z",
+    re.IGNORECASE,
 )
-_ASKED = re.compile(r"[\s$)\\\]*.]{0,5}\?")
+_PROMPTED = re.compile(
+    r"(?:(?:\A|\n)[ \t*#]{0,6}(?:output |answer )?(?:format|example)[*]{0,2}:"
+    r"|\b(?:write|put|give|enclose|present|express|provide|box) your\b)[^\n]{0,60}\Z",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"[\s$)\\\]*.]{0,5}\?|[$)\\]{0,3},? for (?:example|instance)\b")
 
 
 def _is_meant(text: str, box: Extraction) -> bool:
-    """`not \\boxed{6}` and `\\boxed{6}?` commit to nothing."""
+    """`not \\boxed{6}`, `\\boxed{6}?` and an echo of the prompt commit to nothing."""
     before = text[max(0, box.start - UNTRUE_BEFORE) : box.start]
-    if _DENIED.search(before) or is_denied(before):
+    if _DENIED.search(before) or is_denied(before) or _PROMPTED.search(before):
         return False
     return _ASKED.match(text, box.end) is None
 
@@ -140,8 +144,77 @@ _SENTENCE_ENDS = re.compile(r"[.!?](?:\s|\$)|\n\s*\n|\bnot\b|\\\\")
 
 def _one_list(between: str) -> bool:
     """Only a separator stands between them, or a few words with "and" in one sentence."""
+    if between.strip("$ \n\\[]()*") in ("or", "and"):
+        return True
     if len(between) > _LONGEST_BETWEEN or _SENTENCE_ENDS.search(between):
         return False
     if not between.strip("$ ") or " and " in between:
         return True
     return _JOINT.search(between) is not None and not _BETWEEN.sub("", between)
+
+
+# --- what stands beside a box -------------------------------------------------------------------
+
+_BESIDE = 80
+"""So many characters beside a box tell whether it is the whole answer."""
+_HARMLESS = re.compile(
+    r"(?:\s|\\[,;:! ]|\\q?quad\b|\\(?:displaystyle|large|Large|LARGE|huge|Huge|bf|left)\b"
+    r"|</?[A-Za-z_]{1,20}>)+\Z"
+)
+_WRAPPER = re.compile(
+    r"(?:\\(?:text|textbf|mathbf|boldsymbol|bm|mathrm|mbox|underline|ensuremath|displaystyle)"
+    r"|\\(?:color|textcolor|colorbox)\{[a-zA-Z]{1,20}\}|(?<![A-Za-z}\])^_\\]))\{\Z"
+)
+_MOST_WRAPPERS = 4
+_TAKEN_BEFORE = re.compile(
+    # an operator or a relation, but no list item, quotation mark or dash between words
+    r"(?:[+/^≤≥≠<×·÷±√|⌊⌈]|(?<=[^\s*])_|(?<=[^\n>])>|(?<=[0-9A-Za-z)}])\*"
+    r"|(?:[0-9)}^=+({\[$<>/]|(?<![A-Za-z])[A-Za-z])\s?[-−]"
+    r"|\\(?:cdot|times|div|pm|mp|neq?|leq?|leqslant|geq?|geqslant|lt|gt|ll|gg|sqrt|pi|sin|cos|tan"
+    r"|log|ln|lfloor|lceil|lvert|vert|notin|not|mid|circ|frac|dfrac|tfrac)"
+    # a factor
+    r"|[}_^]\{[^{}]{0,40}\}|\\sqrt\{[^{}]{0,40}\}|[0-9]"
+    r"|[$=0-9+*/(^][ ]?[A-Za-z]|\bor|\\text\{ ?or ?\}"
+    # the start of an argument, a set or a pair
+    r"|\{|\\\||(?:(?<![A-Za-z])[A-Za-z]|\\(?!left\()[a-z]{2,6})\("
+    r")\Z|\b(?:less|more|greater|smaller|larger|fewer|bigger|higher|lower|other) than"
+    r"[\s$\\(\[]{0,6}\Z"
+    r"|\bbetween [^\n.]{1,30} and[\s$\\(]{0,6}\Z|\bexcept[\s$\\(]{0,6}\Z"
+)
+_WORD_NUMBER = re.compile(r"(?:[A-Za-z]{2}|\n|\A)[ \t]*[0-9]{1,3}\s+\Z")
+_SIGN_BEFORE = re.compile(r"(?<![-−A-Za-z])[-−]\Z")
+_TAKEN_AFTER = re.compile(
+    r"\^(?!\\circ|\{ ?\\circ ?\})|_(?=[0-9A-Za-z{\\])|\*(?!\*)\s?[0-9A-Za-z\\(]|[+×·÷±√≤≥≠]"
+    r"|/\s?(?:[0-9(]|\\(?!text)|[A-Za-z](?![A-Za-z]))"
+    r"|[-−]\s?(?:[0-9(]|\\(?!text)|[A-Za-z](?![A-Za-z]))"
+    r"|<\s?(?:[0-9\\]|[A-Za-z](?![A-Za-z>]))|>\s?[0-9A-Za-z\\]|!\s?(?:\$|\\[)\]]|[-+*/=])"
+    r"|\\(?:cdot|times|div|pm|mp|neq?|leq?|leqslant|geq?|geqslant|lt|gt|ll|gg|sqrt|pi|sin|cos|tan"
+    r"|log|ln|d?frac|tfrac|binom|left\(|cap|cup|mid)(?![A-Za-z])"
+    r"|\\text\{ ?or ?\}"
+    r"|[A-Za-z](?:[\^_$+=*/]|\s?\\[)\]])"
+    r"|,\s{0,2}[-−]?[0-9.]{1,20}\s?(?:\$|\\[)\]]|\\right\b|\))"
+    r"|\((?![A-J]\))(?:[^()=A-Za-z]|[A-Za-z](?![A-Za-z]{2})){1,30}\)|\|"
+)
+_OR = re.compile(r"[\s$*}]{0,4}(?:\\[)\]]\s{0,2})?or (?:[-−$0-9(]|\\[a-z(\[])")
+_DIGITS_AFTER = re.compile(r"[.,:]?[0-9]")
+_PART = "the last box is a part of something else"
+_SPACE = re.compile(r"(?:\s|\\[,;:! ]|\\q?quad\b)*")
+
+
+def _alone(text: str, box: Extraction, start: int, end: int) -> Extraction | Refusal:
+    """The box, unless what stands beside it makes it a part of another value."""
+    before = text[max(start, box.start - _BESIDE) : box.start]
+    after = text[box.end : min(end, box.end + _BESIDE)]
+    if _SIGN_BEFORE.search(before) or _OR.match(after):
+        return Refusal(_PART, box.end)
+    for _ in range(_MOST_WRAPPERS):
+        before = "" if _WORD_NUMBER.search(before) else _HARMLESS.sub("", before)
+        if not (wrapper := _WRAPPER.search(before)) or not after.lstrip().startswith("}"):
+            break
+        before, after = before[: wrapper.start()], after.lstrip()[1:]
+    if not box.text.startswith("=") and _TAKEN_BEFORE.search(before):
+        return Refusal(_PART, box.end)
+    line = after.partition("\n")[0]
+    if _DIGITS_AFTER.match(line) or _TAKEN_AFTER.match(_SPACE.sub("", line, count=1)):
+        return Refusal(_PART, box.end)
+    return box

@@ -10,6 +10,7 @@ from itertools import product
 
 from cotgen.verifiers.mathematics import effort, sets
 from cotgen.verifiers.mathematics.amounts import quantities
+from cotgen.verifiers.mathematics.compare_constants import constants, shifted
 from cotgen.verifiers.mathematics.compare_lists import sequences
 from cotgen.verifiers.mathematics.compare_matrices import matrices
 from cotgen.verifiers.mathematics.compare_names import (
@@ -19,6 +20,7 @@ from cotgen.verifiers.mathematics.compare_names import (
     marks,
     number_sets,
     residues,
+    several_letters,
     unit_exponentials,
     verbatim,
 )
@@ -165,6 +167,8 @@ _RULES: tuple[Rule, ...] = (
     number_sets,
     combinations,
     memberships,
+    constants,
+    several_letters,
     plus_minus,
     unions,
     relations,
@@ -176,6 +180,7 @@ _RULES: tuple[Rule, ...] = (
     ratios,
     residues,
     constants_of_integration,
+    shifted,
     capital_constants,
     unit_exponentials,
     _values,

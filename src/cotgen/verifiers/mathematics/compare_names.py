@@ -189,6 +189,18 @@ def _added(node: Sum) -> str | None:
 _PROGRAMS: tuple[tuple[str, Literal["i", "e"]], ...] = (("I", "i"), ("j", "i"), ("E", "e"))
 
 
+def several_letters(one: Node, two: Node, _: Judge) -> Decision | None:
+    """A list with both i and j means one of them only: `2i, -2j` is not `2i, -2i`."""
+    for node, other in ((one, two), (two, one)):
+        if not isinstance(node, Sequence):
+            continue
+        for name, letter in _PROGRAMS:
+            mixed = name in symbols(node) and _has(node, Constant(letter))
+            if mixed and name not in symbols(other) and _has(other, Constant(letter)):
+                return undecided("algebra", f"both {name} and {letter} are in it")
+    return None
+
+
 def capital_constants(one: Node, two: Node, judge: Judge) -> Decision | None:
     """Programs write I or j for i and E for e: read so beside an answer that has these."""
     for node, other in ((one, two), (two, one)):

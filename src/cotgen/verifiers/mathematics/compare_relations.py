@@ -32,9 +32,13 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
     if not (sets.is_surely_set(one) or sets.is_surely_set(two)):
         return None
     try:
-        same = sets.same(sets.intervals(one), sets.intervals(two))
+        first, second = sets.intervals(one), sets.intervals(two)
+        same = sets.same(first, second)
     except Unreadable:
         return None
+    if not first and not second and isinstance(one, Sequence) and isinstance(two, Sequence):
+        # `(0,0]` holds nothing, and `(0,0)` beside it may be a point.
+        return undecided("set", "intervals without members")
     if isinstance(one, Relation) and isinstance(two, Relation) and symbols(one) != symbols(two):
         return undecided("set", "other unknowns")
     return equal("set") if same else different("set", "another set")
@@ -62,6 +66,8 @@ MAX_PARTS = 8
 
 
 def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
+    if isinstance(one, Relation) and _is_class(one) != _is_class(two):
+        return undecided("residue", "the class of a number beside that number")
     if isinstance(one, Relation) and isinstance(two, Relation):
         return _two_relations(one, two, judge)
     for relation, other in ((one, two), (two, one)):
@@ -73,6 +79,12 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
                 return undecided("equation", f"a relation beside a {kind_of(other)}")
             return judge(value, other) if relation is one else judge(other, value)
     return None
+
+
+def _is_class(node: Node) -> bool:
+    """`n = 1 mod 3` says no single number."""
+    last = node.sides[-1] if isinstance(node, Relation) else node
+    return isinstance(last, Function) and last.name == "residue"
 
 
 def _found(relation: Relation) -> Node | None:
@@ -249,6 +261,8 @@ def _equations(one: Relation, two: Relation) -> Decision:
         left, right = (algebra.normal(_gap(relation)) for relation in (one, two))
     except Unreadable as error:
         return undecided("equation", str(error))
+    if not (symbols(one) and symbols(two)):
+        return undecided("equation", "a statement without unknowns")
     if not left.over or not right.over:
         return undecided("equation", "an equation that always holds")
     left, right = forms.cleared(left), forms.cleared(right)

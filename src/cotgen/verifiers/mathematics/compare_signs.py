@@ -30,6 +30,8 @@ def plus_minus(one: Node, two: Node, judge: Judge) -> Decision | None:
     found = [_is_one(node) and contains(node, PlusMinus) for node in (one, two)]
     if not any(found):
         return None
+    if any(map(_is_unsolved, (one, two))):
+        return undecided("list", "a plus-minus sign beside an equation")
     several = any(_signs(node) > 1 for node in (one, two))
     lists = [
         Sequence("", "", _all_signs(node)) if flag else node
@@ -41,6 +43,12 @@ def plus_minus(one: Node, two: Node, judge: Judge) -> Decision | None:
     if several and decision.finding != "equal":
         return undecided("list", "several plus-minus signs")
     return decision
+
+
+def _is_unsolved(node: Node) -> bool:
+    """`y^2 = x` may say the same as `y = \\pm\\sqrt{x}`."""
+    is_equation = isinstance(node, Relation) and node.signs == ("=",)
+    return is_equation and not contains(node, PlusMinus) and not is_name(children(node)[0])
 
 
 def spread(sequence: Sequence) -> Sequence:

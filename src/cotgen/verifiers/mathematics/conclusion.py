@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from cotgen.verifiers.mathematics.extraction import Extraction, stripped
 from cotgen.verifiers.mathematics.formulas import FORMULA, last_match
@@ -31,6 +32,13 @@ _OPEN_ENDED = re.compile(
     r"|\?",
     re.IGNORECASE,
 )
+_MIDWAY = re.compile(
+    r"\b(?:than|bounds?|least|most|base|cases?|first|next|previous|initial|guess|estimate|far"
+    r"|remaining|rule|complement|cannot|between|examine|compute|steps?|either|or|still|left|instead"
+    r"|might|may|could|would|should|maybe|perhaps)\b",
+    re.IGNORECASE,
+)
+"""Words of a sentence that tells something on the way to the answer."""
 _TOLD_BEFORE = re.compile(r"\b(?:is|are|equals):? (?=[-−0-9$(\[\\])(?!\Z)", re.IGNORECASE)
 """The mean is 12 and the median is 13: two things are told."""
 _MEANS = re.compile(
@@ -53,6 +61,24 @@ _IS_THE_ANSWER = re.compile(
 )
 
 
+def sentence(text: str, start: int, end: int) -> Extraction | None:
+    """What an attempt of one sentence tells, or `$x$ is our answer` at the end of any attempt.
+
+    Without a line of reasoning a sentence cannot be about something on the way, nor is it if
+    "I hope it is correct" follows.
+    """
+    found = conclusion(text, start, end)
+    if found is None:
+        return None
+    before = text[max(start, found.start - _LONGEST_SENTENCE) : found.start]
+    whole = not _BREAK.search(before.strip()) and not _CONCLUDES.match(before)
+    answer = before.strip().lower() == "answer"
+    last = _IS_THE_ANSWER.match(text, found.end, end) or _POLITE.search(text, found.end, end)
+    if whole or answer or last:
+        return replace(found, rule="sentence")
+    return None
+
+
 def conclusion(text: str, start: int, end: int) -> Extraction | None:
     """What the last sentence tells, if it holds nothing else to judge.
 
@@ -67,7 +93,9 @@ def conclusion(text: str, start: int, end: int) -> Extraction | None:
     before, after = text[begin : value.start()], text[value.end() : end]
     whole = not text[start:begin].strip()
     headed = whole and before.rstrip().endswith(":")
-    if _TOLD_BEFORE.search(before) or (_OPEN_ENDED.search(before) and not headed):
+    if _MIDWAY.search(before) or _TOLD_BEFORE.search(before):
+        return None
+    if _OPEN_ENDED.search(before) and not headed:
         return None
     if _UNITS.match(after):
         close = end - _trailing(text, value.end(), end)

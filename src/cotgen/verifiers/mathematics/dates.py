@@ -105,6 +105,8 @@ _HALF = r"(?: ?([ap])\.? ?m?\b\.{0,2})?"
 _CLOCK = re.compile(
     rf"([0-9]{{1,2}})(?:[:.]([0-9]{{2}})(?::([0-9]{{2}}))?)?{_HALF}(?: (?:hours|hrs|h))?"
 )
+_IN_TWO_CASES = re.compile(r"(?<=[0-9]) ?(?:[AP]\.?m|[ap]\.?M)(?![A-Za-z])")
+"""`5 Pm` is a length: only `pm` and `PM` are parts of a day, unless a colon makes it sure."""
 _WITH_H = re.compile(r"([0-9]{1,2}) ?h ?([0-9]{2})")
 _O_CLOCK = re.compile(r"([0-9]{1,2}|[a-z]{3,6}) o'?clock")
 _PAST = re.compile(r"(.{1,24}) (past|after|to|before|till) ([0-9]{1,2}|[a-z]{3,6})(?: o'?clock)?")
@@ -120,7 +122,7 @@ _NOONS = {
 def read_clock(flat: str) -> Clock | None:
     """The time of day that a text names."""
     text = flat.lower().removeprefix("at ")
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or (_IN_TWO_CASES.search(flat) and ":" not in text):
         return None
     if text in _NOONS:
         return Clock(12, 0, _NOONS[text])

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from itertools import islice
 
 from cotgen.verifiers.mathematics.boxes import last_box
-from cotgen.verifiers.mathematics.conclusion import conclusion
+from cotgen.verifiers.mathematics.conclusion import conclusion, sentence
 from cotgen.verifiers.mathematics.extraction import (
     DEFAULT_FORMS,
     Extraction,
     Form,
+    Refusal,
     is_placeholder,
 )
 from cotgen.verifiers.mathematics.marks import last_answer_line, last_hashes, last_json, last_tag
-from cotgen.verifiers.mathematics.stated import last_phrase
+from cotgen.verifiers.mathematics.stated import Statement, last_phrase
 from cotgen.verifiers.mathematics.unmarked import (
     bare,
     bold,
@@ -47,10 +48,12 @@ def extract(text: str, forms: tuple[Form, ...] = DEFAULT_FORMS) -> Extraction | 
     found = _marked(text, start, end, forms)
     if isinstance(found, Extraction) and _is_taken_back(text, found, end):
         return "the answer is taken back"
+    if isinstance(found, Extraction) and _is_one_part(text, found, start):
+        return "the text answers several parts"
     if found is not None:
         return found
     for form, finder in _UNMARKED.items():
-        if form in forms and (whole or form != "bare"):
+        if form in forms and (whole or form not in ("bare", "sentence")):
             found = finder(text, start, end)
             if found is not None:
                 return found
@@ -75,23 +78,33 @@ def extract_gold(text: str) -> Extraction | str:
     return Extraction(answer, "bare", start, start + len(answer))
 
 
+_TAGS = ("think", "thinking", "thought", "reasoning", "scratchpad", "analysis", "seed:think")
 _THOUGHTS = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<Thought>", "</Thought>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
+    *(
+        (f"<{spelled}>", f"</{spelled}>")
+        for tag in _TAGS
+        for spelled in (tag, tag.capitalize(), tag.upper())
+    ),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("◁think▷", "◁/think▷"),
     ("[THINK]", "[/THINK]"),
 )
+_HINTS = ("hink", "HINK", "ought>", "OUGHT>", "ought|>", "soning>", "SONING>", "pad>", "PAD>",
+          "lysis>", "LYSIS>", "<|channel|>")  # fmt: skip
+"""One of these is in every text with a thought that is marked."""
+_ASIDE, _SAID = "<|channel|>", "<|channel|>final<|message|>"
+"""A channel other than the final one holds thoughts."""
 
 
 def after_thought(text: str) -> int:
     """Where the solution begins; -1 if a thought was opened and never closed."""
-    if not ("hink" in text or "hought" in text or "reasoning>" in text or "[THINK]" in text):
+    if not any(hint in text for hint in _HINTS):
         return 0
-    start = 0
+    start = text.rfind(_SAID) + len(_SAID)
+    if start < len(_SAID):
+        if _ASIDE in text:
+            return -1
+        start = 0
     for opened, closed in _THOUGHTS:
         end = text.rfind(closed)
         if text.rfind(opened) > end:
@@ -103,7 +116,7 @@ def after_thought(text: str) -> int:
 
 _TURN_ENDS = (
     *("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|im_start|>", "<|end_of_text|>", "<|end|>"),
-    *("<|end_of_solution|>", "<end_of_turn>", "</s>", "<｜end▁of▁sentence｜>"),
+    *("<|end_of_solution|>", "<end_of_turn>", "</s>", "<｜end▁of▁sentence｜>", "<|return|>"),
 )
 
 
@@ -116,15 +129,14 @@ def _end_of_turn(text: str, start: int) -> int:
 
 
 _QUESTION = re.compile(
-    r"\n[ \t]{0,9}(?:#{1,4} ?)?\**(?:Q|Question|Problem|Instruction|Human|User):"
+    r"\n[ \t]{0,9}(?:(?:#{1,4} ?)?\**(?:Q|Question|Problem|Instruction|Human|User)"
+    r"(?: ?[0-9]{1,4})?[:.]|(?:#{1,4} ?\**|\*\*)(?:Question|Problem|Instruction)\b|\[INST\])"
 )
 _MOST_QUESTIONS = 8
 
 
 def _before_next_question(text: str, start: int, end: int, forms: tuple[Form, ...]) -> int:
     """A model that runs on asks itself the next question; its answer is not this problem's."""
-    if text.find(":", start, end) < 0:
-        return end
     for asked in islice(_QUESTION.finditer(text, start, end), _MOST_QUESTIONS):
         if isinstance(_marked(text, start, asked.start(), forms), Extraction):
             return asked.start()
@@ -139,8 +151,8 @@ def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extract
         start = found.end
     if "box" in forms:
         box = last_box(text, start, end)
-        if isinstance(box, int):
-            found, start, refused = None, box, "the last box is not closed"
+        if isinstance(box, Refusal):
+            found, start, refused = None, box.end, box.reason
         elif box is not None:
             found, start = box, box.end
     boxed = found is not None
@@ -151,9 +163,25 @@ def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extract
                 found, start = later, later.start
     if "phrase" in forms and end - start >= 8:
         said = last_phrase(text, start, end, boxed=boxed)
-        if said is not None and not (boxed and found and _is_restated(found.text, said.text)):
-            found = said
+        if said is not None:
+            return _said_last(text, found, said, boxed=boxed)
     return found or refused
+
+
+def _said_last(
+    text: str, found: Extraction | None, said: Statement, *, boxed: bool
+) -> Extraction | str:
+    """A sentence behind another answer replaces it only if it says so, or is about the same."""
+    if boxed and found and _is_restated(found.text, said.found.text):
+        return found
+    rival = said.rival or found
+    if rival is None or said.firm or said.found.start < rival.end:
+        return said.found
+    if _is_restated(rival.text, said.found.text):
+        return said.found
+    if _RETRACTION.search(text, rival.end, said.found.start):
+        return said.found
+    return "the text commits itself to two values"
 
 
 _Finder = Callable[[str, int, int], Extraction | None]
@@ -165,12 +193,16 @@ _MARKED: dict[Form, _Finder] = {
 _UNMARKED: dict[Form, _Finder] = {
     "bare": bare,
     "bold": bold,
+    "sentence": sentence,
     "conclusion": conclusion,
     "display": last_display,
     "formula": last_formula,
     "number": last_number,
 }
-_DELIMITER = re.compile(r"\\[()\[\]]|[$*\s]")
+_DELIMITER = re.compile(
+    r"\\(?:text|mathrm|textbf)(?![a-z])|[$*\s{}\\()\[\]!]|(?<=[0-9]),(?=[0-9]{3})"
+)
+_FRACTION = re.compile(r"\\[dt]?frac\{([0-9]{1,9})\}\{([0-9]{1,9})\}")
 _WORDS_AFTER = re.compile(r"[$*)\\]{0,4}\s{1,9}(?:[A-Za-z]{3}|\\text)")
 _LONGEST_RESTATED = 200
 
@@ -179,10 +211,15 @@ def _is_restated(boxed: str, said: str) -> bool:
     """`\\boxed{5}. The answer is 5 apples`: the box says the same, and only the answer."""
     if len(boxed) > _LONGEST_RESTATED:
         return False
-    if _DELIMITER.sub("", boxed) == _DELIMITER.sub("", said):
+    plain, told = _plain(boxed), _plain(said[:_LONGEST_RESTATED])
+    if plain == told or told.endswith(f"={plain}") or plain.endswith(f"={told}"):
         return True
     place = said.find(boxed)
     return 0 <= place <= 2 and _WORDS_AFTER.match(said, place + len(boxed)) is not None
+
+
+def _plain(answer: str) -> str:
+    return _DELIMITER.sub("", _FRACTION.sub(r"\1/\2", answer))
 
 
 # --- retractions --------------------------------------------------------------------------------
@@ -191,7 +228,11 @@ _RETRACTION = re.compile(
     r"\bwait\b[,.! —-]{0,3}(?:no\b|not\b|that\b|this\b|I\b|actually|let me|there)"
     r"|\bno, (?:wait|that)\b"
     r"|\b(?:that|this|answer|above|result)(?:'s| is| was| seems| looks| must be)"
-    r" (?:not (?:correct|right)|wrong|incorrect|a mistake)\b"
+    r" (?:not (?:correct|right)|wrong|incorrect|a mistake|mistaken|flawed|invalid)\b"
+    r"|\b(?:hmm+|hold on)\b|\b(?:whoops|oops)[ ,.!—-]{1,3}[a-z]"
+    r"|\bI (?:forgot|missed|overlooked|misread|miscounted)\b"
+    r"|\bactually,? (?:it|that|this|no\b|I|let me|the|there|[-$\\]?[0-9])"
+    r"|\bI (?:need|have) to (?:re|correct|fix)|\b(?:edit|update|erratum):"
     r"|\bI (?:have )?(?:made|see) (?:a|an|my) (?:mistake|error)|\bmy mistake\b|\bI was wrong\b"
     r"|\b(?:scratch that|on second thought)|\bcorrection:"
     r"|\blet me (?:re(?:calculate|compute|do|consider|think|try)|try again|correct|start over|fix)",
@@ -227,3 +268,21 @@ def _is_taken_back(text: str, found: Extraction, end: int) -> bool:
     return any(
         denied.startswith(answer) and not _GOES_ON.match(denied, len(answer)) for denied in denials
     )
+
+
+# --- several parts ------------------------------------------------------------------------------
+
+_PART = re.compile(r"(?:\A|\n)[ \t*#>_-]{0,8}(?:[Pp]art )?(?:\(?([a-h])\)|(?<=Part )([A-H])\b)")
+_ANSWERED = re.compile(r"\\f?box|\banswer(?: is\b|s are\b|[*]{0,2}:)", re.IGNORECASE)
+_PARTS_BEFORE = 4_000
+
+
+def _is_one_part(text: str, found: Extraction, start: int) -> bool:
+    """Whether the answer stands at "(b)" after another one at "(a)"."""
+    start = max(start, found.start - _PARTS_BEFORE)
+    if text.find("b)", start, found.start) < 0 and text.find("art B", start, found.start) < 0:
+        return False
+    labels = list(_PART.finditer(text, start, found.start))
+    if len(labels) < 2 or found.text.startswith("(a)"):
+        return False
+    return _ANSWERED.search(text, labels[0].end(), labels[-1].start()) is not None

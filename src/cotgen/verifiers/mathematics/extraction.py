@@ -9,12 +9,13 @@ from typing import Literal, get_args
 Marked = Literal["box", "hashes", "answer_line", "phrase", "tag", "json"]
 """`\\boxed{x}`, `#### x`, a line `A: x`, "the answer is x" or "Answer: x", `<answer>x</answer>`,
 `{"answer": x}`."""
-Alone = Literal["bare", "bold", "conclusion"]
+Alone = Literal["bare", "bold", "sentence"]
 """Where nothing is marked: an attempt that is nothing but an answer; the only bold words of the
-last line; a last sentence such as "Hence the area is $x$."."""
-Guessed = Literal["formula", "display", "number"]
-"""The last formula of the last sentence, the last displayed formula, the last number. Often not
-the answer, hence only for who asks for it."""
+last line; an attempt that is one sentence such as "The sum is $x$.", or ends in "$x$ is the
+answer"."""
+Guessed = Literal["conclusion", "formula", "display", "number"]
+"""A last sentence such as "Hence the area is $x$."; the last formula of the last sentence; the last
+displayed formula; the last number. Often not the answer, hence only for who asks for it."""
 Form = Literal[Marked, Alone, Guessed]
 
 DEFAULT_FORMS: tuple[Form, ...] = (*get_args(Marked), *get_args(Alone))
@@ -33,6 +34,14 @@ class Extraction:
     def span(self) -> tuple[int, int]:
         """Where the answer starts and ends in the whole attempt."""
         return self.start, self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why what stands in an answer's place is none, and where it ends: nothing before it counts."""
+
+    reason: str
+    end: int
 
 
 def stripped(text: str, rule: Form, start: int, end: int) -> Extraction | None:

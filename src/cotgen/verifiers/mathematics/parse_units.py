@@ -16,6 +16,7 @@ from cotgen.verifiers.mathematics.nodes import (
     contains,
 )
 from cotgen.verifiers.mathematics.tokens import vocabulary
+from cotgen.verifiers.mathematics.units import cased
 
 _NO_UNIT = vocabulary(
     "and or not than less more minus plus over squared cubed to between about if when where "
@@ -49,7 +50,7 @@ def unit(parser: Cursor, left: Node) -> Node:
     """Words after a value are its unit; `million` and its kin multiply."""
     words: list[str] = []
     while parser.token.kind in ("word", "text") and not parser.joiner():
-        words.extend(parser.step().text.lower().replace(".", " ").split())
+        words.extend(map(cased, parser.step().text.replace(".", " ").split()))
         _exponent(parser, words)
     return _with_unit(scalar(left), words)
 

@@ -18,12 +18,13 @@ from cotgen.verifiers.mathematics.nodes import (
     Sequence,
     Symbol,
     Unreadable,
+    Verbatim,
 )
 from cotgen.verifiers.mathematics.parse import parse
 from cotgen.verifiers.mathematics.phrases import flat_words, in_figures, option, phrase, words
 from cotgen.verifiers.mathematics.signs import is_damaged, plain
 from cotgen.verifiers.mathematics.spelling import Hit, in_millions, respelled, tidy, with_product
-from cotgen.verifiers.mathematics.tokens import MAX_LENGTH, Grouping, vocabulary
+from cotgen.verifiers.mathematics.tokens import MAX_LENGTH, Grouping, tokenize, vocabulary
 from cotgen.verifiers.mathematics.units import unit
 from cotgen.verifiers.mathematics.wrappers import key_of, unwrap, without_lead
 
@@ -293,11 +294,20 @@ def _before_approximation(node: Node) -> tuple[tuple[Node, bool], Second | None]
     return (Relation(node.sides[: cut + 1], node.signs[:cut]), False), last
 
 
+_MAX_REGROUPED = 1_000
+"""Parts of a text that is parsed once more; of a longer one it is only known that it differs."""
+
+
 def _regrouped(text: str, grouping: Grouping) -> Node | None:
     """The reading with other thousands, where there may be any."""
     if "," not in text or not re.search(r"[0-9],[0-9]{3}", text):
         return None
     try:
+        usual, other = (tokenize(text, commas_group=each) for each in ("outside", grouping))
+        if usual == other:
+            return None
+        if len(other) > _MAX_REGROUPED:
+            return Verbatim((text,))
         readings = _parsed(text, grouping)
     except Unreadable:
         return None

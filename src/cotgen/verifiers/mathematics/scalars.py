@@ -32,6 +32,7 @@ from cotgen.verifiers.mathematics.nodes import (
     symbols,
 )
 
+_SPECIAL = frozenset(("phi", "varphi", "zeta", "gamma", "Gamma"))
 _UNIT_LETTERS = frozenset("mgshlLNJWVAKCFcd")
 
 
@@ -92,7 +93,9 @@ def _has_root(node: Node) -> bool:
 
 
 def _differ(one: Node, two: Node, method: str) -> Decision:
-    """`5m` beside `5` may be five metres, `10 m/s` beside `10` a speed."""
+    """`5m` beside `5` may be five metres, `10 m/s` beside `10` a speed, phi the golden ratio."""
+    if _SPECIAL & (symbols(one) ^ symbols(two)):
+        return undecided(method, "a letter that may be a known constant or function")
     for left, right in ((one, two), (two, one)):
         extra = symbols(left) - symbols(right)
         if extra and extra <= _UNIT_LETTERS and _same_without(left, right, extra):

@@ -37,7 +37,7 @@ _FORMS = (
     (
         "}",
         re.compile(
-            r"(\\(?:text|mathrm) ?\{[A-Za-z ]{1,30}\}) ?(?:\\cdot|\\times) ?(?=\\(?:text|mathrm))"
+            r"(\\(?:text|mathrm) ?\{[A-Za-z ~]{1,30}\}) ?(?:\\cdot|\\times) ?(?=\\(?:text|mathrm))"
         ),
         r"\1 ",
     ),

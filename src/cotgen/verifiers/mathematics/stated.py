@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from cotgen.verifiers.mathematics.extraction import (
     MATHEMATICAL,
@@ -18,20 +20,45 @@ _BEFORE = 48
 """Characters before the word that tell whether somebody commits themselves to it."""
 
 
-def last_phrase(text: str, start: int, end: int, *, boxed: bool) -> Extraction | None:
+class Statement(NamedTuple):
+    """What a sentence states as the answer, and what another one stated more firmly before it."""
+
+    found: Extraction
+    firm: bool
+    """It has a heading or says "final" or "correct": it replaces what was said before."""
+    rival: Extraction | None = None
+
+
+def last_phrase(text: str, start: int, end: int, *, boxed: bool) -> Statement | None:
     """The last sentence that states an answer.
 
     After a box only mathematics counts: "the answer is in simplest form" is a comment.
     """
+    last: Statement | None = None
+    hedged = False
+    for found, firm, before in _phrases(text, start, end, boxed=boxed):
+        if last is None:
+            last, hedged = Statement(found, firm), _HEDGED.search(before) is not None
+            if firm:
+                break
+        elif firm or hedged:
+            return last._replace(rival=found)
+    return last
+
+
+def _phrases(
+    text: str, start: int, end: int, *, boxed: bool
+) -> Iterator[tuple[Extraction, bool, str]]:
+    """The statements, the last first: whether each is firm, and what stands before it."""
     for place, word in _places(text, start, end):
         before = text[max(start, place - _BEFORE) : place]
-        said = _opening(text, before, place + len(word), end)
-        if said is None:
+        opening = _opening(text, before, place + len(word), end)
+        if opening is None:
             continue
+        said, firm = opening
         found = _stated(text, said, min(end, said + _STATEMENT))
         if found and (MATHEMATICAL.match(found.text) or not (boxed or _COMMENT.match(found.text))):
-            return found
-    return None
+            yield found, firm, before
 
 
 def _places(text: str, start: int, end: int) -> list[tuple[int, str]]:
@@ -46,41 +73,59 @@ def _places(text: str, start: int, end: int) -> list[tuple[int, str]]:
 
 
 _DETERMINED = re.compile(
-    r"(?:\b(?:the|our|my|your|final|correct|right|best|answer|so|thus|hence|therefore|and|that)"
+    r"(?:\b(?:the|our|my|your|final|correct|right|best|answer|so|thus|hence|therefore|and|that|new"
+    r"|updated|revised|corrected)"
     r"|[,:;.])[ \t]+[*_]{0,3}\Z",
     re.IGNORECASE,
 )
 _FINAL = re.compile(
-    r"(?:\b(?:final|correct|right|best|so|thus|hence|therefore)|[,:;.])[ \t]+[*_]{0,3}\Z",
+    r"(?:\b(?:final|correct|right|best|so|thus|hence|therefore|new|updated|revised|corrected)"
+    r"|[,:;.])[ \t]+[*_]{0,3}\Z",
+    re.IGNORECASE,
+)
+_FIRM = re.compile(
+    r"\b(?:final|correct|right|new|updated|revised|corrected)[ \t]+[*_]{0,3}\Z", re.IGNORECASE
+)
+_HEDGED = re.compile(
+    r"\b(?:if|when|then|choosing|instead|had|mistake|would|some|might)\b[^.\n]{0,40}\Z",
     re.IGNORECASE,
 )
 _CORRECT = re.compile(r"\b(?:correct|right|best|answer)[ \t]+[*_]{0,3}\Z", re.IGNORECASE)
 _LINE_START = re.compile(
     r"(?:\A|\n)[ \t>*#_•-]{0,12}(?:(?:so|thus|hence|therefore),? )?"
-    r"(?:(?:the|my|our) )?(?:(?:final|correct) )?\Z",
+    r"(?:(?:the|my|our) )?(?:(?:final|correct|new|updated|revised|corrected) )?\Z",
     re.IGNORECASE,
 )
 _HEADING = re.compile(
-    r"(?:\A|\n)[ \t]{0,3}(?:#{1,6} ?|\*\*)[*_]{0,2}(?:(?:the )?final )?\Z", re.IGNORECASE
+    r"(?:\A|\n)[ \t]{0,3}(?:#{1,6} ?|\*\*)[*_]{0,2}(?:(?:the )?(?:final|new|revised) )?\Z",
+    re.IGNORECASE,
 )
 _TITLE = re.compile(
     r"(?:\A|\n)[ \t]{0,3}(?:#{1,6} ?|\*\*)?[*_]{0,2}(?:(?:The )?Final )?\Z", re.IGNORECASE
 )
 _SUPPOSED = re.compile(
-    r"\b(?:if|suppos(?:e|ing)|assum(?:e|ing)|whether|unless|were|does|did|say)\b[^.\n]{0,25}\Z",
+    r"\b(?:if|suppos(?:e|ing)|assum(?:e|ing)|whether|unless|were|does|did|say)\b[^.\n]{0,25}\Z"
+    r"|\b(?:says|claims?|show|prove|guess|(?:cannot|can't) be|no way|(?<!I )(?<!we )think"
+    r"|(?:might|could|would|may|people|some) (?:say|think|argue|believe|expect))\b"
+    r"[^.,:;\n]{0,20}\Z",
     re.IGNORECASE,
 )
 _COLON = re.compile(r"s?[*_]{0,3}[ \t]{0,9}[:：=][ \t]{0,9}")
 _IS = re.compile(
-    r"s?[*_]{0,3}(?:[ \t]{1,3}(?:to|for|of|in|from)\b[^\n.:$]{1,60}?)?"
+    r"s?[*_]{0,3}(?:[ \t]{1,3}(?:to|for|of|in|from)\b(?! (?:the |our )?(?:part\b|\(?[a-h]\)|first"
+    r"|second|third|previous|next|other|earlier|sub|simpler|wrong))[^\n.:$]{1,60}?)?"
     r"[ \t]{1,3}(?:is|are|will be|would be|must be|should be|equals)\b[ \t]{0,3}:?",
     re.IGNORECASE,
 )
 _LINE_END = re.compile(r"s?[*_]{0,3}[ \t]{0,9}\n")
 
 
-def _opening(text: str, before: str, after: int, end: int) -> int | None:
-    """Where the stated answer begins if the word before `after` opens a statement."""
+_IRREAL_FAR = 150
+_IRREAL = re.compile(r"\b(?:if|had|when|were|instead)\b[^.\n]{0,120}\Z", re.IGNORECASE)
+
+
+def _opening(text: str, before: str, after: int, end: int) -> tuple[int, bool] | None:
+    """Where the answer begins and if it is firm, if the word before `after` opens a statement."""
     if _SUPPOSED.search(before) or is_denied(before):
         return None
     choosing = text[after - 1] in "ne"
@@ -88,10 +133,12 @@ def _opening(text: str, before: str, after: int, end: int) -> int | None:
     for mark, determined in ((_COLON, _FINAL), (_IS, _DETERMINED)):
         found = mark.match(text, after, end)
         if found and (line_start or (_CORRECT if choosing else determined).search(before)):
-            return found.end()
+            if "would" in found[0] and _IRREAL.search(text, max(0, after - _IRREAL_FAR), after):
+                return None
+            return found.end(), mark is _COLON or _FIRM.search(before) is not None
     headed = _TITLE if text[after - 6] == "A" else _HEADING
     if not choosing and headed.search(before) and (found := _LINE_END.match(text, after, end)):
-        return found.end()
+        return found.end(), True
     return None
 
 
@@ -134,6 +181,8 @@ def _stated(text: str, start: int, end: int) -> Extraction | None:
     said = text[begin:close]
     if not said or _NEGATION.match(text, begin) or text.startswith("?", close):
         return None
+    if close == len(text) and _is_cut_off(said):
+        return None
     if "\\boxed" in said or "\\fbox" in said or _DENIED.search(said):
         return None
     if not MATHEMATICAL.match(said) and (told := _TOLD.match(text, begin, close)):
@@ -145,6 +194,15 @@ def _stated(text: str, start: int, end: int) -> Extraction | None:
         # The other half of the stars stood around it: **5** apples.
         return Extraction(answer.text.replace("**", ""), "phrase", answer.start, answer.end)
     return answer
+
+
+def _is_cut_off(said: str) -> bool:
+    """Whether a text ends inside a formula: `$1` may be the start of `$1.5$` or of $18."""
+    dollars = said.count("$") - said.count("\\$")
+    if dollars % 2 == 0:
+        return said.count("\\(") > said.count("\\)")
+    words = said[said.rfind("$") + 1 :].split(maxsplit=1)
+    return len(words) < 2 or "\\" in words[0]
 
 
 _TOLD = re.compile(

@@ -239,7 +239,7 @@ def _names(token: Token, before: Token | None) -> Iterator[Token]:
     """`ab` is a product of names, but in `5 ab` it is a word."""
     if token.kind == "text" and len(token.text) == 1 and _begins_value(before):
         yield Token("name", token.text, token.spaced)
-    elif token.kind != "letters":
+    elif token.kind != "letters" and not (token.text == "mg" and _begins_value(before)):
         yield token
     elif token.spaced and before is not None and _counts(before):
         yield Token("word", token.text, True)
@@ -257,4 +257,6 @@ def _counts(token: Token) -> bool:
 
 def _begins_value(before: Token | None) -> bool:
     """Whether a letter set as text is a name here, and not the unit of a value before it."""
-    return before is None or (before.kind == "sign" and before.text in ("(", "[", ",", "=", "+"))
+    return before is None or (
+        before.kind == "sign" and before.text in ("(", "[", "{", ",", "=", "+", "-")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -47,6 +48,9 @@ _SQUARE_METER = {"length": 2}, Fraction(1)
 _NEWTON = {"mass": 1, "length": 1, "time": -2}, Fraction(1000)
 _JOULE = {"mass": 1, "length": 2, "time": -2}, Fraction(1000)
 _WATT = {"mass": 1, "length": 2, "time": -3}, Fraction(1000)
+_PASCAL = {"mass": 1, "length": -1, "time": -2}, Fraction(1000)
+_ELECTRONVOLT = _JOULE[0], _JOULE[1] * Fraction("1.602176634e-19")
+_VOLT = {"mass": 1, "length": 2, "time": -3, "current": -1}, Fraction(1000)
 _SPEED = {"length": 1, "time": -1}
 _TABLE: tuple[tuple[tuple[dict[str, int], Fraction], dict[str, str]], ...] = (
     (({"length": 1}, Fraction(1)), _LENGTHS),
@@ -82,6 +86,10 @@ _TABLE: tuple[tuple[tuple[dict[str, int], Fraction], dict[str, str]], ...] = (
     (_JOULE, {"j joule": "1", "kj kilojoule": "1000", "kwh": "3600000"}),
     (_WATT, {"w watt": "1", "kw kilowatt": "1000"}),
     (({"time": -1}, Fraction(1)), {"hz hertz": "1", "khz kilohertz": "1000"}),
+    (_PASCAL, {"pa pascal": "1", "hpa": "100", "kpa kilopascal": "1000"}),
+    (_VOLT, {"volt": "1", "kv kilovolt": "1000"}),
+    (_ELECTRONVOLT, {"ev electronvolt": "1", "kev": "1000"}),
+    (({"current": 1}, Fraction(1)), {"A ampere amp": "1"}),
     (({"dollar": 1}, Fraction(1)), {"cent ¢ penny": "1/100", "dollar usd buck": "1"}),
     (({"euro": 1}, Fraction(1)), {"euro eur": "1", "eurocent": "1/100"}),
     (({"sterling": 1}, Fraction(1)), {"sterling gbp": "1", "pence": "1/100"}),
@@ -122,7 +130,47 @@ def _known() -> dict[str, Unit]:
         for names, scale in units.items():
             unit = Unit(tuple(sorted(powers.items())), base * Fraction(scale), True)
             found |= dict.fromkeys(names.split(), unit)
+    for symbol, (powers, base) in _PREFIXED.items():
+        for prefix, size in _PREFIXES.items():
+            unit = Unit(tuple(sorted(powers.items())), base * size, True)
+            found.setdefault(prefix + symbol, unit)
     return found
+
+
+_PREFIXES = {
+    "m": Fraction(1, 1000),
+    "M": Fraction(10**6),
+    "p": Fraction(1, 10**12),
+    "P": Fraction(10**15),
+    "G": Fraction(10**9),
+}
+_PREFIXED: dict[str, tuple[dict[str, int], Fraction]] = {
+    "m": ({"length": 1}, Fraction(1)),
+    "s": ({"time": 1}, Fraction(1)),
+    "g": ({"mass": 1}, Fraction(1)),
+    "A": ({"current": 1}, Fraction(1)),
+    "N": _NEWTON,
+    "J": _JOULE,
+    "W": _WATT,
+    "Pa": _PASCAL,
+    "V": _VOLT,
+    "eV": _ELECTRONVOLT,
+    "Hz": ({"time": -1}, Fraction(1)),
+}
+_WITH_PREFIX = re.compile(
+    r"[mMpPgG](?:[mM]|[gG]|[sS]|[aA]|[nN]|[jJ]|[wW]|[pP][aA]|[vV]|[eE][vV]|[hH][zZ]|[tT]|[fF]|[lL]"
+    r"|[bB]|[kK]|[wW][hH]|[mM][oO][lL])"
+)
+
+
+def cased(word: str) -> str:
+    """The word in small letters, unless these make another unit: `mW` is no `MW`, `A` no article.
+
+    Capitals that are only careless, as in `MM`, name no known unit.
+    """
+    if word in ("A", "Pa", "pt", "PT", "Pt", "mL"):
+        return word if word == "A" else word.lower()
+    return word if _WITH_PREFIX.fullmatch(word) else word.lower()
 
 
 _KNOWN = _known()
@@ -178,10 +226,14 @@ def _factors(text: str) -> list[tuple[str, int]]:
 
 def _spelled_out(text: str) -> list[str]:
     """Words, slashes and powers of a text, each alone."""
-    text = text.lower().replace("fluid ounce", "floz").replace("fl oz", "floz")
+    text = _FLUID_OUNCE.sub("floz", text)
     for sign in "/*·⋅":
         text = text.replace(sign, f" {'/' if sign == '/' else '*'} ")
-    return text.replace("^", " ^").replace("-", " " if "^" not in text else "-").split()
+    words = text.replace("^", " ^").replace("-", " " if "^" not in text else "-").split()
+    return [cased(word) for word in words]
+
+
+_FLUID_OUNCE = re.compile(r"fl(?:uid ounce| oz)", re.IGNORECASE)
 
 
 def _power(word: str) -> int:

@@ -11,7 +11,8 @@ The answer is one of two:
     {"calls": [{"call": "add(1, 2)", "expected": 3}]}
     {"calls": [{"args": [1, 2], "expected": 3}], "entry_point": "add"}
     {"stdio": [{"stdin": "1 2\\n", "stdout": "3\\n"}]}
-    "entry_point"  the function under test; else the last one that the prompt defines
+    "entry_point"  the function under test; else the last one that the prompt defines. Needed where
+                   it has a builtin's name, which tests otherwise take from Python
     "prompt"       the code that attempts complete; else the question, if it is code
     "tolerance"    how far floats may lie apart, absolute or relative (calls and stdio); none if 0
 """
