@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed ## The main job, for real, in seconds
 	$(BIN)/cotgen run recipes/quickstart.yaml
 	$(BIN)/cotgen show quickstart --dataset sft --row 0
-	$(BIN)/cotgen show quickstart --dataset sft-multiturn --row 30
+	$(BIN)/cotgen show quickstart --dataset sft-multiturn --row 1
 	$(BIN)/cotgen show quickstart --dataset dpo --row 0
 
 test: $(VENV)/.installed
