@@ -476,6 +476,8 @@ EQUAL = (
 """Other spellings of the same."""
 
 DIFFERENT = (
+    ("x^2+C", "x^3+C"),
+    ("Cx", "2Cx+1"),
     (r"\sum_{k=1}^{10} k^2", "384"),
     (r"\prod_{k=1}^5 k", "121"),
     (r"\lim_{x\to 2} (x^2+1)", "6"),
@@ -576,6 +578,9 @@ DIFFERENT = (
 """Proven to differ."""
 
 OPEN = (
+    (r"\Gamma(x+1)", r"x\Gamma(x)"),
+    ("e^{2x+C}", "Ce^{2x}"),
+    ("y=e^{2x+C}", "y=Ce^{2x}"),
     (r"\arcsin(\frac{1}{2})", r"30^\circ"),
     (r"\sum_{k=1}^{n} k", r"\sum_{k=1}^{n} k^2"),
     (r"\int x dx", r"\int y dy"),

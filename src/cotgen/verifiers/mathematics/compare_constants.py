@@ -83,11 +83,13 @@ def _is_no_formula(node: Node) -> bool:
 
 
 def _several(one: Node, two: Node, names: frozenset[str], judge: Judge) -> Decision | None:
-    """`C_1` and `C_2` may change places, signs and sizes, so with them nothing is different."""
-    found = [name for name in names if _ARBITRARY.fullmatch(name) and len(name) > 1]
-    if len(found) < 2:
+    """`C_1` and `C_2` may change places, signs and sizes, and a C in an exponent may be another
+    before it: `e^{2x+C}` is `Ce^{2x}`. With them nothing is different."""
+    found = frozenset(filter(_ARBITRARY.fullmatch, names))
+    bent = not all(_is_linear(_value(node), found) for node in (one, two))
+    if not (len(found) > 1 or (found and bent)):
         return None
-    for name in found:
+    for name in sorted(found):
         marked = Symbol(f"constant {name}")
         one, two = (replaced(node, Symbol(name), marked) for node in (one, two))
     decision = judge(one, two)

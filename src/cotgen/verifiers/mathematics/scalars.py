@@ -33,6 +33,7 @@ from cotgen.verifiers.mathematics.nodes import (
 )
 
 _SPECIAL = frozenset(("phi", "varphi", "zeta", "gamma", "Gamma"))
+_FUNCTIONS = frozenset(("zeta", "Gamma"))
 _UNIT_LETTERS = frozenset("mgshlLNJWVAKCFcd")
 
 
@@ -94,7 +95,9 @@ def _has_root(node: Node) -> bool:
 
 def _differ(one: Node, two: Node, method: str) -> Decision:
     """`5m` beside `5` may be five metres, `10 m/s` beside `10` a speed, phi the golden ratio."""
-    if _SPECIAL & (symbols(one) ^ symbols(two)):
+    named = symbols(one), symbols(two)
+    # A function of that name obeys laws that letters do not: Gamma(x + 1) is x Gamma(x).
+    if _SPECIAL & (named[0] ^ named[1]) or _FUNCTIONS & (named[0] | named[1]):
         return undecided(method, "a letter that may be a known constant or function")
     for left, right in ((one, two), (two, one)):
         extra = symbols(left) - symbols(right)
