@@ -18,7 +18,6 @@ from cotgen.errors import CotgenError
 from cotgen.sandbox import wire
 from cotgen.sandbox.bubblewrap import wrapped
 from cotgen.sandbox.report import Report
-from cotgen.sandbox.server import RUN, STOP
 
 Tier = Literal["bubblewrap", "landlock", "none"]
 
@@ -181,7 +180,7 @@ class Sandbox:
         try:
             self._control.settimeout(_START_S)
             try:
-                socket.send_fds(self._control, [RUN], [*files, *(write for _, write in pipes)])
+                socket.send_fds(self._control, [wire.RUN], [*files, *(write for _, write in pipes)])
             finally:
                 for _, write in pipes:
                     os.close(write)
@@ -190,7 +189,7 @@ class Sandbox:
             collector = _Collector([read for read, _ in pipes], streams)
             late = not collector.collect(self._control, deadline)
             if late or collector.flooded:
-                self._control.sendall(STOP)
+                self._control.sendall(wire.STOP)
             self._control.settimeout(_STOP_S)
             ends = {name: Exit(*end) for name, end in wire.receive(self._control).items()}
             if not late:

@@ -25,12 +25,8 @@ from typing import Any, NoReturn
 from cotgen.sandbox import kernel, program, seccomp, wire
 from cotgen.sandbox.judge import judge
 
-RUN, STOP = b"r", b"k"
-"""The first byte of what the owner says: a run follows; stop the run that is on."""
 BEGUN = b"b"
 """What a child says when it is confined and has read its work."""
-FAILED = 70
-"""The exit status of a child in which our own part failed."""
 _MOUNTED, _SCRATCH = "/tmp", "/tmp/scratch"
 """A folder that is mounted once, and in it one for each run. The rules of landlock are made once
 and stand on the outer one, which is read-only."""
@@ -109,7 +105,7 @@ class _Server:
             byte, files, _, _ = socket.recv_fds(self._control, 1, 4, socket.MSG_CMSG_CLOEXEC)
             if not byte:
                 return
-            if byte == STOP:
+            if byte == wire.STOP:
                 continue  # It came too late: that run was over.
             try:
                 self._run(wire.receive(self._control), files)
@@ -170,7 +166,7 @@ class _Server:
             os.close(watched)
         if self._owner in ready:
             os._exit(0)
-        if watched not in ready and self._control.recv(1) != STOP:
+        if watched not in ready and self._control.recv(1) != wire.STOP:
             os._exit(0)
         return exhausted
 
@@ -202,7 +198,7 @@ class _Server:
         standard: list[int],
         kept: list[int],
     ) -> NoReturn:
-        status = FAILED
+        status = wire.FAILED
         try:
             self._confine()
             _arrange_files(standard, kept)

@@ -17,6 +17,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+RUN, STOP = b"r", b"k"
+"""The first byte of what the owner says to its server: a run follows; stop the one that is on."""
+FAILED = 70
+"""The exit status of a child in which our own part failed."""
 LARGEST = 64 << 20
 """Bytes of a frame at most."""
 _LENGTH = struct.Struct(">I")

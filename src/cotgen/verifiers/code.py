@@ -24,8 +24,8 @@ from cotgen.sandbox.client import (
 )
 from cotgen.sandbox.compare import Likeness, same_output
 from cotgen.sandbox.lending import lent
-from cotgen.sandbox.server import FAILED
 from cotgen.sandbox.tiers import Choice, NoSandbox, choose
+from cotgen.sandbox.wire import FAILED
 from cotgen.verifiers.programs.attempts import (
     LONGEST,
     LONGEST_ATTEMPT,
