@@ -448,6 +448,8 @@ class _Work:
         digests = [run.problems.digest(), run.attempts.digest(), run.verdicts.digest()]
         if self.recipe.chains:
             digests.append(run.chains.digest())
+        if run.rewards:
+            digests.append(run.rewards.digest())
         return _digest(*digests, self.recipe.seed, self.recipe.problems.limit)
 
     def _watched_groups(self) -> Iterator[Group]:

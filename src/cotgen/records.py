@@ -291,6 +291,24 @@ class Verified(Record, frozen=True):
         )
 
 
+class Rewarded(Record, frozen=True):
+    """A line of `rewards.jsonl`; the id is the attempt's, `per_step` has one number for each step.
+
+    `inputs` is the digest that the attempt's verdict names too, `source` what gave the numbers (the
+    kind of a reward, or the name of an imported dataset).
+    """
+
+    id: str
+    inputs: str
+    per_step: tuple[float, ...]
+    source: str
+
+    @property
+    def rewards(self) -> Rewards:
+        """The numbers without the id."""
+        return Rewards(self.per_step)
+
+
 class Chained(Record, frozen=True):
     """A line of `chains.jsonl`: the chains of one problem.
 

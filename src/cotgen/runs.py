@@ -16,10 +16,20 @@ import yaml
 
 from cotgen.errors import RecipeError
 from cotgen.recipe import Recipe
-from cotgen.records import Attempt, Chained, Group, Judged, Problem, Searched, Verified
+from cotgen.records import (
+    Attempt,
+    Chained,
+    Group,
+    Judged,
+    Problem,
+    Rewarded,
+    Searched,
+    Verified,
+)
 from cotgen.store import RunFolder, Table
 
-L = TypeVar("L", Problem, Searched, Verified, Chained)
+L = TypeVar("L", Problem, Searched, Verified, Rewarded, Chained)
+AnyTable = Table[Problem] | Table[Searched] | Table[Verified] | Table[Rewarded] | Table[Chained]
 
 
 class _Attempts(msgspec.Struct):
@@ -80,7 +90,7 @@ class Run:
         self.shape = shape
         self.folder = RunFolder(path)
         self._write = write
-        self._open: list[Table[Problem] | Table[Searched] | Table[Verified] | Table[Chained]] = []
+        self._open: list[AnyTable] = []
 
     @cached_property
     def problems(self) -> Table[Problem]:
@@ -96,6 +106,13 @@ class Run:
     def verdicts(self) -> Table[Verified]:
         """A line for each attempt."""
         return self._table("verdicts", Verified)
+
+    @cached_property
+    def rewards(self) -> Table[Rewarded] | None:
+        """A line for each attempt whose steps have rewards; None in a run without any."""
+        if not (self.folder.path / "rewards.jsonl").exists():
+            return None
+        return self._table("rewards", Rewarded)
 
     @cached_property
     def chains(self) -> Table[Chained]:
@@ -174,7 +191,14 @@ class Run:
             for number, attempt in enumerate(searched.attempts if searched else ()):
                 id = attempt_id(search, number)
                 verified = self.verdicts.find(id)
-                yield Judged(id, attempt, teacher, verified.verdict if verified else None)
+                rewarded = self.rewards.find(id) if self.rewards else None
+                yield Judged(
+                    id,
+                    attempt,
+                    teacher,
+                    verified.verdict if verified else None,
+                    rewarded.rewards if rewarded else None,
+                )
 
     def close(self) -> None:
         """Close the tables."""
