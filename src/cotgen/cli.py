@@ -64,17 +64,91 @@ def run(
     set_: Sets = None,
     limit: Limit = None,
     name: Name = None,
+    dated: Annotated[
+        bool,
+        typer.Option(
+            "--dated",
+            help="Make today's run of a series: what no earlier one has seen or solved.",
+        ),
+    ] = False,
+    env_file: Annotated[
+        Path | None, typer.Option(help="NAME=value lines to set first: keys. Mode 600.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Note starts, ends and exit codes here; rotated.")
+    ] = None,
     outputs: Outputs = Path("outputs"),
 ) -> None:
     """Run a recipe, or go on with its run. Running again resumes."""
-    with _errors():
+    from cotgen.scheduling.log import noted
+
+    with noted(log, str(recipe)), _errors():
+        if env_file:
+            from cotgen.environment import use_environment
+
+            use_environment(env_file)
         if recipe.is_dir():
             # A run goes on where it stands, whatever its folder was called when it began.
             outputs, name = recipe.absolute().parent, name or recipe.absolute().name
         loaded = _load(recipe, set_, limit, name)
+        if dated:
+            loaded = _today(loaded, outputs)
         if fresh:
             _delete(loaded, outputs)
         _finish(_run(loaded, outputs, until, redo), outputs)
+
+
+@app.command()
+def schedule(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="The recipe; with --remove, its name will do.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help='Minute, hour, day, month, weekday: "0 2 * * *".')
+    ] = None,
+    dated: Annotated[
+        bool, typer.Option("--dated/--one-run", help="A new run each day, or one that goes on.")
+    ] = True,
+    systemd: Annotated[
+        bool, typer.Option("--systemd", help="A service and a timer instead of a crontab entry.")
+    ] = False,
+    kubernetes: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="A CronJob that runs this image.")
+    ] = None,
+    install: Annotated[bool, typer.Option("--install", help="Put it in force.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List what is installed.")] = False,
+    env_file: Annotated[
+        Path | None, typer.Option(help="A file of NAME=value lines that the run shall set.")
+    ] = None,
+    set_: Sets = None,
+) -> None:
+    """Print, install, remove or list what runs a recipe by the clock."""
+    with _errors():
+        from cotgen import scheduling
+        from cotgen.errors import RecipeError
+
+        if [install, remove, list_].count(True) > 1:
+            raise RecipeError("choose one of --install, --remove and --list")
+        keeper = scheduling.keeper("systemd" if systemd else "crontab")
+        if list_:
+            typer.echo("".join(f"{line}\n" for line in keeper.installed()), nl=False)
+            return
+        if recipe is None:
+            raise RecipeError("name the recipe")
+        if remove:
+            keeper.remove(_load(recipe, None, None, None).name if recipe.exists() else str(recipe))
+            return
+        if at is None:
+            raise RecipeError('say when: --at "0 2 * * *" is every night at 2:00')
+        loaded = _load(recipe, set_, None, None)
+        job = scheduling.job_of(loaded, recipe, scheduling.Times.read(at), env_file, dated, set_)
+        if kubernetes:
+            typer.echo(scheduling.manifests(job, recipe, kubernetes), nl=False)
+        elif install:
+            typer.echo(keeper.install(job))
+        else:
+            typer.echo(keeper.shown(job), nl=False)
 
 
 @app.command()
@@ -218,6 +292,19 @@ def _load(path: Path, sets: list[str] | None, limit: int | None, name: str | Non
     if limit is not None:
         overrides.append(f"problems.limit={limit}")
     return load_recipe(path / "recipe.yaml" if path.is_dir() else path, overrides, name)
+
+
+def _today(recipe: Recipe, outputs: Path) -> Recipe:
+    """Today's run of a series; ends the command if the series has nothing left to do."""
+    from datetime import date
+
+    from cotgen import series
+
+    today = series.dated(recipe, outputs, date.today())
+    if not (outputs / today.name).exists() and series.is_over(today):
+        typer.echo(f"{recipe.name}: every problem is solved; there is nothing left for a run")
+        raise typer.Exit(DONE)
+    return today
 
 
 def _run(

@@ -52,6 +52,10 @@ class HubError(CotgenError):
     """The Hub could not be reached, or failed each time; running again goes on. Exit code 1."""
 
 
+class ScheduleError(CotgenError):
+    """cron or systemd did not do what it was asked to."""
+
+
 class WorkerError(CotgenError):
     """A worker process ran out of time or died while it held a request."""
 

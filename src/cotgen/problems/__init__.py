@@ -7,11 +7,28 @@ from pydantic import Field
 from cotgen.problems.generated import GeneratedProblems
 from cotgen.problems.huggingface import HuggingFaceProblems
 from cotgen.problems.jsonl import JsonlProblems
+from cotgen.problems.remaining import RemainingProblems
+from cotgen.problems.run import RunProblems
 from cotgen.problems.word_problems import WordProblems
 
 AnyProblems = Annotated[
-    JsonlProblems | HuggingFaceProblems | GeneratedProblems | WordProblems,
+    JsonlProblems
+    | HuggingFaceProblems
+    | GeneratedProblems
+    | WordProblems
+    | RunProblems
+    | RemainingProblems,
     Field(discriminator="kind"),
 ]
 
-__all__ = ["AnyProblems", "GeneratedProblems", "HuggingFaceProblems", "JsonlProblems"]
+# Its source is of any kind on this menu, which was not known where it is defined.
+RemainingProblems.model_rebuild(_types_namespace={"AnyProblems": AnyProblems})
+
+__all__ = [
+    "AnyProblems",
+    "GeneratedProblems",
+    "HuggingFaceProblems",
+    "JsonlProblems",
+    "RemainingProblems",
+    "RunProblems",
+]

@@ -1,0 +1,105 @@
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from server import start_server
+from typer.testing import CliRunner
+
+import cotgen
+from cotgen import series
+from cotgen.cli import app
+from cotgen.errors import RecipeError
+from cotgen.recipe import Recipe, parse_recipe
+from cotgen.runs import Run, shape_of
+from cotgen.teachers.openai import OpenAITeacher
+
+MONDAY, TUESDAY, FRIDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 20)
+OUTPUTS = Path("outputs")
+
+
+def nightly(accuracy: float = 0.5, limit: int = 40, name: str = "nightly") -> Recipe:
+    return parse_recipe(
+        {
+            "name": name,
+            "problems": {"kind": "generated", "limit": limit},
+            "teachers": {"t": {"kind": "scripted", "accuracy": accuracy}},
+            "search": {"kind": "sample", "n": 1},
+            "verifier": {"kind": "math"},
+            "datasets": [{"kind": "sft"}],
+        }
+    )
+
+
+def night(recipe: Recipe, day: date) -> tuple[Recipe, cotgen.Summary]:
+    tonight = series.dated(recipe, OUTPUTS, day)
+    return tonight, cotgen.run(tonight)
+
+
+def test_each_night_takes_what_earlier_nights_have_not_solved(in_tmp: Path) -> None:
+    _, first = night(nightly(), MONDAY)
+    _, second = night(nightly(), TUESDAY)
+    _, third = night(nightly(limit=60), FRIDAY)
+    assert first.problems == 40
+    assert second.problems == 40 - first.solved
+    assert third.problems == 60 - first.solved - second.solved
+    assert [run.name for run in series.runs("nightly", OUTPUTS)] == [
+        "nightly-2026-11-16",
+        "nightly-2026-11-17",
+        "nightly-2026-11-20",
+    ]
+
+
+def test_an_unsolved_problem_gets_other_attempts_than_the_night_before(in_tmp: Path) -> None:
+    texts = []
+    with start_server(in_tmp, correct_share=0.0) as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url)
+        recipe = nightly(limit=5).model_copy(update={"teachers": {"t": teacher}})
+        first, _ = night(recipe, MONDAY)
+        second, _ = night(recipe, TUESDAY)
+    for recipe in (first, second):
+        with Run(shape_of(recipe), OUTPUTS / recipe.name, write=False) as run:
+            texts.append(
+                [attempt.text for line in run.attempts.lines() for attempt in line.attempts]
+            )
+    assert texts[0] != texts[1]
+
+
+def test_a_night_that_goes_on_keeps_its_problems(in_tmp: Path) -> None:
+    _, first = night(nightly(), MONDAY)
+    _, again = night(nightly(), MONDAY)
+    assert (again.problems, again.solved) == (first.problems, first.solved)
+
+
+def test_a_series_is_not_confused_with_runs_of_like_names(in_tmp: Path) -> None:
+    for name in ("nightly-2026-11-16", "nightly-2026-11-17-b", "nightly", "nightly-x-2026-11-16"):
+        (OUTPUTS / name).mkdir(parents=True)
+    assert [run.name for run in series.runs("nightly", OUTPUTS)] == ["nightly-2026-11-16"]
+
+
+def test_a_name_without_room_for_a_date_is_refused(in_tmp: Path) -> None:
+    with pytest.raises(RecipeError, match="too long for a series"):
+        series.dated(nightly(name="n" * 75), OUTPUTS, MONDAY)
+
+
+def test_when_all_is_solved_nothing_is_run(in_tmp: Path) -> None:
+    path = Path("r.yaml")
+    recipe = nightly(accuracy=1.0, limit=5)
+    path.write_text(json.dumps(recipe.settings()))
+    cotgen.run(series.dated(recipe, OUTPUTS, MONDAY))
+    done = CliRunner().invoke(app, ["run", str(path), "--dated"])
+    assert done.exit_code == 0, done.output
+    assert "nothing left" in done.output
+    assert len(list(OUTPUTS.iterdir())) == 1
+
+
+def test_starts_and_ends_are_noted_with_exit_codes(in_tmp: Path) -> None:
+    path = Path("r.yaml")
+    path.write_text("name: [")
+    assert CliRunner().invoke(app, ["run", str(path), "--log", "log"]).exit_code == 2
+    path.write_text(json.dumps(nightly(limit=3).settings()))
+    assert CliRunner().invoke(app, ["run", str(path), "--dated", "--log", "log"]).exit_code == 0
+    said = [line.split(") ")[1] for line in Path("log").read_text().splitlines()]
+    assert said[0] == said[2] == "started"
+    assert said[1].startswith("ended with exit code 2: r.yaml: not YAML")
+    assert said[3] == "ended with exit code 0"
