@@ -13,7 +13,10 @@ VLLM := .venv-vllm
 # TRL has an environment of its own, outside the project: it must load our files without us.
 TRAINERS ?= ../trl-env
 
-.PHONY: demo test test-vllm test-trainers check bench clean
+# So have the loaders of LLaMA-Factory, verl, OpenRLHF and Axolotl.
+LOADERS ?= ../loaders-env
+
+.PHONY: demo test test-vllm test-trainers test-loaders check bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml
@@ -53,6 +56,15 @@ test-trainers: $(VENV)/.installed ## TRL's own trainers take five steps on our f
 	rm -rf outputs/test-trainers
 	$(BIN)/python tests/trainers/emit.py outputs/test-trainers
 	$(TRAINERS)/bin/python tests/trainers/train_with_trl.py outputs/test-trainers/trl src/cotgen/teachers/tiny
+
+test-loaders: $(VENV)/.installed ## The loaders of four other trainers read our files, minutes
+	test -x $(LOADERS)/bin/python || $(PYTHON) -m venv $(LOADERS)
+	$(LOADERS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(LOADERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/trainers/loaders.txt
+	$(LOADERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  llamafactory==0.9.5 verl==0.9.1 openrlhf==0.11.2 axolotl==0.19.0
+	$(BIN)/cotgen run recipes/trainers.yaml --outputs outputs/test-loaders
+	$(LOADERS)/bin/python tests/trainers/load_with_others.py outputs/test-loaders/trainers src/cotgen/teachers/tiny
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check src tests benchmarks tools
