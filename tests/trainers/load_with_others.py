@@ -1,5 +1,5 @@
-"""Other trainers' loaders read our files as they lie, with the settings beside them, and mask as they
-shall: LLaMA-Factory 0.9.5, verl 0.9.1, OpenRLHF 0.11.2, Axolotl 0.19.0.
+"""Other trainers' loaders read our files as they lie, with the settings beside them: masks and all.
+LLaMA-Factory 0.9.5, verl 0.9.1, OpenRLHF 0.11.2, Axolotl 0.19.0.
 
     load_with_others.py RUN MODEL
 
