@@ -19,8 +19,7 @@ import server as server_module
 from server import Event, Fault, FaultKind, FaultScript, Server, samples_served, start_server
 
 from cotgen import wiring
-from cotgen.cli import DONE, FAILED_ITEMS, USER_MISTAKE
-from cotgen.errors import RecipeError
+from cotgen.errors import DONE, FAILED_ITEMS, USER_MISTAKE, RecipeError
 from cotgen.pipeline import run
 from cotgen.recipe import Recipe, parse_recipe
 from cotgen.summary import Summary
@@ -104,7 +103,7 @@ def files(folder: Path) -> dict[str, object]:
         if path.name == "journal.jsonl":
             made[name] = sorted(path.read_bytes().splitlines())
         elif path.name == "summary.json":
-            made[name] = {**json.loads(path.read_text()), "seconds": None}
+            made[name] = {**json.loads(path.read_text()), "seconds": None, "unaccounted": None}
         elif path.is_file() and path.name not in (".lock", "run.log", "recipe.yaml"):
             made[name] = path.read_bytes()
     return made

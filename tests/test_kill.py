@@ -116,7 +116,8 @@ def files(folder: Path) -> dict[str, object]:
         if path.name not in (".lock", "run.log", "summary.json", "journal.jsonl")
     }
     made["journal.jsonl"] = sorted((folder / "journal.jsonl").read_bytes().splitlines())
-    made["summary.json"] = {**json.loads((folder / "summary.json").read_text()), "seconds": None}
+    summary = json.loads((folder / "summary.json").read_text())
+    made["summary.json"] = {**summary, "seconds": None, "unaccounted": None}
     return made
 
 

@@ -102,4 +102,4 @@ def test_starts_and_ends_are_noted_with_exit_codes(in_tmp: Path) -> None:
     said = [line.split(") ")[1] for line in Path("log").read_text().splitlines()]
     assert said[0] == said[2] == "started"
     assert said[1].startswith("ended with exit code 2: r.yaml: not YAML")
-    assert said[3] == "ended with exit code 0"
+    assert said[3].startswith("ended with exit code 0: nightly-")

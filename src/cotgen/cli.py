@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cotgen.errors import CotgenError, HubError, RunLocked
+from cotgen.errors import DONE, FAILED_ITEMS, INTERRUPTED, CotgenError, exit_code
 
 if TYPE_CHECKING:
+    from cotgen.operating import Voice
     from cotgen.recipe import Recipe
-    from cotgen.summary import Summary
 
 app = typer.Typer(
     help="Long chain-of-thought training data: sample, verify, chain, emit.",
@@ -25,8 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-DONE, FAILED_ITEMS, USER_MISTAKE, LOCKED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class StageName(StrEnum):
@@ -78,11 +76,17 @@ def run(
         Path | None, typer.Option(help="Note starts, ends and exit codes here; rotated.")
     ] = None,
     outputs: Outputs = Path("outputs"),
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print one line at the end, and problems.")
+    ] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print events as JSON, one a line, instead of text.")
+    ] = False,
 ) -> None:
     """Run a recipe, or go on with its run. Running again resumes."""
     from cotgen.scheduling.log import noted
 
-    with noted(log, str(recipe)), _errors():
+    with noted(log, str(recipe)) as note, _errors():
         if env_file:
             from cotgen.environment import use_environment
 
@@ -95,7 +99,12 @@ def run(
             loaded = _today(loaded, outputs)
         if fresh:
             _delete(loaded, outputs)
-        _finish(_run(loaded, outputs, until, redo), outputs)
+        from cotgen.operating import Order, operate
+
+        order = Order(outputs, until.value, redo.value if redo else None)
+        ended = operate(loaded, order, _voice(loaded, quiet=quiet, json=json_))
+        note.said = ended.text
+        raise typer.Exit(ended.exit_code)
 
 
 @app.command()
@@ -307,40 +316,14 @@ def _today(recipe: Recipe, outputs: Path) -> Recipe:
     return today
 
 
-def _run(
-    recipe: Recipe, outputs: Path, until: StageName, redo: StageName | None
-) -> Callable[[], Summary]:
-    def go() -> Summary:
-        from cotgen.pipeline import run_async
-        from cotgen.progress import Progress
+def _voice(recipe: Recipe, *, quiet: bool, json: bool) -> Voice:
+    if json:
+        from cotgen.events import Events
 
-        progress = Progress(recipe)
-        try:
-            return asyncio.run(
-                run_async(
-                    recipe,
-                    outputs=outputs,
-                    until=until.value,
-                    redo=redo.value if redo else None,
-                    watch=progress,
-                )
-            )
-        finally:
-            progress.stop()
+        return Events(recipe)
+    from cotgen.progress import Progress
 
-    return go
-
-
-def _finish(go: Callable[[], Summary], outputs: Path) -> None:
-    from cotgen import display
-
-    summary = go()
-    display.show_summary(summary, outputs / summary.name)
-    if failed := sum(summary.failed.values()):
-        typer.echo(f"{failed:,} failed; run again to try them again. The commonest reasons:")
-        for reason, times in summary.reasons.items():
-            typer.echo(f"  {times:,} × {display.visible(reason)}")
-        raise typer.Exit(FAILED_ITEMS)
+    return Progress(recipe, quiet=quiet)
 
 
 def _delete(recipe: Recipe, outputs: Path) -> None:
@@ -366,12 +349,8 @@ def _errors() -> Iterator[None]:
     """Turn what users can cause into a message and an exit code; bugs keep their traceback."""
     try:
         yield
-    except RunLocked as error:
-        _exit(error, LOCKED)
-    except HubError as error:
-        _exit(error, FAILED_ITEMS)
     except CotgenError as error:
-        _exit(error, USER_MISTAKE)
+        _exit(error, exit_code(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
         typer.echo("interrupted; nothing finished is lost, run again to go on", err=True)
         sys.exit(INTERRUPTED)

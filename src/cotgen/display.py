@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cotgen import doctor
-from cotgen.errors import RecipeError
+from cotgen.errors import DONE, FAILED_ITEMS, INTERRUPTED, LIMIT, USER_MISTAKE, RecipeError
 from cotgen.export import SUFFIXES
 from cotgen.menus import MENUS
 from cotgen.prompts import Prompt
@@ -28,6 +28,7 @@ from cotgen.runs import Run, saved_shape
 from cotgen.summary import Summary, read_summary
 
 if TYPE_CHECKING:
+    from cotgen.operating import Ended
     from cotgen.publish import Parcel, Sent
 
 COLOURS: dict[Outcome | None, str] = {
@@ -49,6 +50,31 @@ def show_summary(summary: Summary, folder: Path) -> None:
         table.add_row(Text(label, style="bold"), Text(text))
     console.print(table)
     console.print(Text(f"in {folder}/: summary.json, the tables, datasets/"), soft_wrap=True)
+
+
+def show_end(ended: Ended, *, quiet: bool) -> None:
+    """How a start ended: its numbers on standard output if all stages had their turn, and what is
+    to be known besides on standard error. Quietly it is one line."""
+    errors, summary = Console(stderr=True), ended.summary
+    if quiet:
+        bad = ended.exit_code not in (DONE, FAILED_ITEMS, LIMIT)
+        Console(stderr=bad).print(Text(visible(ended.text)), soft_wrap=True)
+    elif summary and ended.exit_code in (DONE, FAILED_ITEMS, LIMIT) and summary.seconds:
+        show_summary(summary, Path(ended.folder))
+    if summary and (failed := sum(summary.failed.values())) and ended.exit_code != USER_MISTAKE:
+        console, told = Console(), "run again to try them again. The commonest reasons:"
+        console.print(Text(f"{failed:,} failed; {told}"), soft_wrap=True)
+        for reason, times in summary.reasons.items():
+            console.print(Text(f"  {times:,} × {visible(reason)}"), soft_wrap=True)
+    if quiet:
+        return
+    if ended.exit_code == LIMIT:
+        errors.print(Text(f"cotgen: {visible(ended.said)}; run again to go on"), soft_wrap=True)
+    elif ended.exit_code == INTERRUPTED:
+        told = f"{ended.said}; nothing finished is lost, run again to go on"
+        errors.print(Text(told), soft_wrap=True)
+    elif ended.exit_code not in (DONE, FAILED_ITEMS):
+        errors.print(Text(f"cotgen: {ended.said}"), soft_wrap=True)
 
 
 _SIGNS = {"yes": ("✓", "green"), "no": ("✗", "red"), "unknown": ("?", "yellow")}
@@ -216,6 +242,9 @@ def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
         "tokens",
         f"{summary.tokens:,}" + (f", ${summary.cost_usd:,.4f}" if summary.cost_usd else ""),
     )
+    if summary.unaccounted:
+        told = "requests had no answer and may be billed all the same"
+        yield "unaccounted", f"{summary.unaccounted:,} {told}"
     seconds = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in summary.seconds.items())
     yield "seconds", seconds
 

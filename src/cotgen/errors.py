@@ -19,6 +19,14 @@ class RunLocked(CotgenError):
     """Another process works on the same run; the message says which. Exit code 3."""
 
 
+class LimitReached(CotgenError):
+    """A limit of the recipe keeps the run from going on; running again does. Exit code 4."""
+
+
+class Stopped(CotgenError):
+    """Somebody asked the run to stop; running again goes on. Exit code 130."""
+
+
 class TeacherError(CotgenError):
     """A teacher returned no completion.
 
@@ -62,3 +70,21 @@ class WorkerError(CotgenError):
 
 class NoWorkers(CotgenError):
     """No worker process can be started: the run cannot go on, and nothing was judged."""
+
+
+DONE, FAILED_ITEMS, USER_MISTAKE, LOCKED, LIMIT, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""What the command exits with. 130 stands for SIGTERM as well as for Ctrl-C: both mean that the run
+was asked to stop, and that running it again goes on."""
+
+
+def exit_code(error: BaseException) -> int:
+    """What the command exits with after an error."""
+    codes: dict[type[BaseException], int] = {
+        RunLocked: LOCKED,
+        HubError: FAILED_ITEMS,
+        LimitReached: LIMIT,
+        Stopped: INTERRUPTED,
+        KeyboardInterrupt: INTERRUPTED,
+    }
+    found = next((code for kind, code in codes.items() if isinstance(error, kind)), None)
+    return USER_MISTAKE if found is None else found

@@ -86,6 +86,8 @@ def _place(
         kinds = MENUS[section.family]
         tag = parts.pop(section.depth) if len(kinds) > 1 else next(iter(kinds))
         model = kinds.get(str(tag))
+    elif len(parts) > 1 and isinstance(part := recipe.model_fields[str(parts[0])].annotation, type):
+        model = part if issubclass(part, BaseModel) else None
     return ".".join(str(part) for part in parts), model
 
 

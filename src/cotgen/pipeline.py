@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import cache
 from hashlib import blake2b
@@ -17,9 +17,18 @@ import msgspec
 import yaml
 
 from cotgen import summary as numbers
-from cotgen.errors import CotgenError, NoWorkers, RecipeError, StoreError, TeacherError
+from cotgen.ending import Ending, Stop
+from cotgen.errors import (
+    CotgenError,
+    LimitReached,
+    RecipeError,
+    Stopped,
+    StoreError,
+    TeacherError,
+)
 from cotgen.export import SUFFIXES, write_datasets
 from cotgen.guide import dataset_info
+from cotgen.limits import Allowance, Budget
 from cotgen.loading import Loader, gone, refuse_test_problems
 from cotgen.protocols import Emitter, Verify
 from cotgen.recipe import Recipe, lasting
@@ -27,7 +36,7 @@ from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, 
 from cotgen.runs import Judgeable, Run, shape_of
 from cotgen.store import Journal, replace_file
 from cotgen.store.journal import Spent
-from cotgen.summary import Summary
+from cotgen.summary import State, Summary
 from cotgen.wiring import Sampler, draws, refuse_unready, samplers, services, verification
 from cotgen.workers import bounded
 
@@ -58,6 +67,9 @@ class Watch(Protocol):
     def see(self, samplers: dict[str, Sampler], spent: dict[str, Spent]) -> None:
         """The live teachers and what they were paid, to look at while the search goes on."""
 
+    def halt(self, why: CotgenError, in_flight: int, grace_s: float | None) -> None:
+        """No more is asked of teachers; so many requests are awaited, at most so long."""
+
     def end(self, stage: Stage, seconds: float) -> None:
         """The stage is done."""
 
@@ -74,6 +86,9 @@ class Unwatched:
     def see(self, samplers: dict[str, Sampler], spent: dict[str, Spent]) -> None:
         """Nothing."""
 
+    def halt(self, why: CotgenError, in_flight: int, grace_s: float | None) -> None:
+        """Nothing."""
+
     def end(self, stage: Stage, seconds: float) -> None:
         """Nothing."""
 
@@ -82,34 +97,46 @@ def run(recipe: Recipe, *, outputs: Path | str = "outputs", until: Stage = "emit
     """Run a recipe, or go on with its run, in `outputs/<name>`.
 
     Items that fail (a teacher without an answer) are lines that the next run tries again; their
-    number is `Summary.failed`. Raises RecipeError, StoreError, RunLocked. Inside a running event
-    loop (a notebook) use `await run_async(…)`.
+    number is `Summary.failed`. A limit that was reached is told by `Summary.state` and `said`.
+    Raises RecipeError, StoreError, RunLocked; LimitReached if the deadline left no time for a
+    stage. Inside a running event loop (a notebook) use `await run_async(…)`.
     """
     if _in_event_loop():
         raise RuntimeError("an event loop is running (a notebook?): use await run_async(…)")
     return asyncio.run(run_async(recipe, outputs=outputs, until=until))
 
 
-async def run_async(
+async def run_async(  # noqa: PLR0913 - all of them keywords
     recipe: Recipe,
     *,
     outputs: Path | str = "outputs",
     until: Stage = "emit",
     redo: Stage | None = None,
     watch: Watch | None = None,
+    stop: Stop | None = None,
+    series: Allowance | None = None,
 ) -> Summary:
-    """As `run`; `redo` makes the tables of a stage and of those after it again."""
+    """As `run`; `redo` makes the tables of a stage and of those after it again. `stop` asks it to
+    end before all is done, then Stopped is raised; `series` are limits beside the recipe's."""
     refuse_unready(recipe.verifier)
     path = Path(outputs) / recipe.name
     opened = Run(shape_of(recipe), path)
     with opened, opened.folder.locked(), _logged(path / "run.log"), _quick_collection():
-        work = _Work(recipe, opened, watch or Unwatched())
+        allowances = [Allowance(recipe.limits), *([series] if series else [])]
+        work = _Work(recipe, opened, watch or Unwatched(), Budget(recipe.prices, allowances))
         work.claim_tables(redo)
         resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True, width=100)
         replace_file(path / "recipe.yaml", resolved.encode())
-        for stage in STAGES[: STAGES.index(until) + 1]:
-            await work.do(stage)
-        return work.finish()
+        try:
+            work.begin(stop or Stop())
+            for stage in STAGES[: STAGES.index(until) + 1]:
+                await work.do(stage)
+            return work.finish(whole=until == STAGES[-1])
+        except CotgenError as error:
+            work.break_off(error)
+            raise
+        finally:
+            work.ending.close()
 
 
 @contextmanager
@@ -140,15 +167,29 @@ def _in_event_loop() -> bool:
 class _Work:
     """One run at work. Each stage returns how many pieces it did; none were owed if that is 0."""
 
-    def __init__(self, recipe: Recipe, run: Run, watch: Watch) -> None:
+    def __init__(self, recipe: Recipe, run: Run, watch: Watch, budget: Budget) -> None:
         self.recipe = recipe
         self.run = run
         self.watch = watch
+        self.budget = budget
+        self.ending = Ending(budget, recipe.limits)
         self.summary = numbers.read_summary(run.folder.path)
         self.summary.name = recipe.name
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
-        self.stopped_by: CotgenError | None = None
+        self.limit: LimitReached | None = None
+
+    def begin(self, stop: Stop) -> None:
+        """Heed the limits, and whoever wants the run to stop."""
+        self.budget.on_halt = self._tell
+        self.ending.watch_the_clock()
+        stop.tell(self.ending.stop)
+
+    def _tell(self, why: CotgenError) -> None:
+        """Say that no more is asked, and what is waited for."""
+        timed = not isinstance(why, LimitReached) or "deadline" in str(why)
+        grace_s = self.recipe.limits.grace_s if timed else None
+        self.watch.halt(why, self.ending.in_flight(), grace_s)
 
     def claim_tables(self, redo: Stage | None) -> None:
         """Refuse to mix this recipe's data with those of another, before anything is paid.
@@ -170,7 +211,7 @@ class _Work:
 
     async def do(self, stage: Stage) -> None:
         """One stage, with its time."""
-        stages: dict[Stage, Callable[[], Awaitable[int]]] = {
+        stages: dict[Stage, Callable[[], Coroutine[object, object, int]]] = {
             "load": self._load,
             "search": self._search,
             "verify": self._verify,
@@ -178,21 +219,39 @@ class _Work:
             "emit": self._emit,
         }
         started = time.monotonic()
-        pieces = await stages[stage]()
+        pieces = await self.ending.mind(stages[stage]())
         seconds = time.monotonic() - started
         self.watch.end(stage, seconds)
         earlier = self.summary.seconds.get(stage, 0.0)
         # A run that had nothing to do leaves its files as they were, byte for byte.
         self.summary.seconds[stage] = round(earlier + seconds, 3) if pieces else earlier
 
-    def finish(self) -> Summary:
+    def finish(self, *, whole: bool) -> Summary:
         """Count what came out."""
         run, summary = self.run, self.summary
         numbers.fail(run, summary, self.growth_failed)
         numbers.count(run, summary)
         numbers.spend(run, self.recipe, summary, self._spent())
+        summary.unaccounted += self.budget.unaccounted
+        failed = sum(summary.failed.values()) > 0
+        summary.said = str(self.limit or "")
+        summary.state = "limit" if self.limit else "failed" if failed else "complete"
+        if summary.state == "complete" and not whole:
+            summary.state = "unfinished"
         numbers.write_summary(run.folder.path, summary)
         return summary
+
+    def break_off(self, error: CotgenError) -> None:
+        """Leave word of why the run ended here; counting all tables could take too long."""
+        states: dict[type[CotgenError], State] = {LimitReached: "limit", Stopped: "stopped"}
+        self.summary.state, self.summary.said = states.get(type(error), "error"), str(error)
+        self.summary.unaccounted += self.budget.unaccounted
+        if self.spent is not None:
+            self.summary.cost_usd = numbers.cost_usd(self.recipe, self.spent)
+        try:
+            numbers.write_summary(self.run.folder.path, self.summary)
+        except StoreError as unwritable:
+            log.error("%s", unwritable)
 
     # load
 
@@ -231,9 +290,10 @@ class _Work:
     async def _search(self) -> int:
         teachers = self.recipe.teachers
         owed = {name: sum(1 for _ in self._owed_problems(name)) for name in teachers}
-        if sum(owed.values()):
+        if sum(owed.values()) and not self.budget.halted:
             self.watch.start("search", sum(owed.values()))
-            await self._search_owed(owed)
+            await self.ending.drain(self._search_owed(owed))
+        self._heed_halt()
         # Sealed even if nothing was owed: an earlier run may have been killed just before this.
         self.run.attempts.seal(self._search_order())
         return sum(owed.values())
@@ -243,14 +303,28 @@ class _Work:
             verify: Verify | None = None
             if "verifier" in self.recipe.search.relies_on():
                 verify = await stack.enter_async_context(verification(self.recipe.verifier))
-            live = await stack.enter_async_context(samplers(self.recipe, self._open_journal))
+            live = await stack.enter_async_context(
+                samplers(self.recipe, self._open_journal, self.budget)
+            )
+            for name, sampler in live.items():
+                sampler.flow.owed = owed[name]
+            self.ending.in_flight = lambda: sum(each.flow.in_flight for each in live.values())
             self.watch.see(live, self.spent or {})
             beating = asyncio.create_task(self._beat())
             stack.callback(beating.cancel)
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
-        if self.stopped_by:
-            raise self.stopped_by
+
+    def _heed_halt(self) -> None:
+        """A limit ends sampling; whatever else ended it ends the run. What a limit did not keep
+        from being done needs no word."""
+        halted = self.budget.halted
+        if halted is None:
+            return
+        if not isinstance(halted, LimitReached):
+            raise halted
+        if any(next(self._owed_problems(name), None) for name in self.recipe.teachers):
+            self.limit = halted
 
     async def _beat(self) -> None:
         """Let the watch look at the teachers while nothing is done: a batch can take a day."""
@@ -264,8 +338,13 @@ class _Work:
 
         async def search(problem: Problem) -> None:
             await sampler.places.room()
-            if not self.stopped_by:
+            if self.budget.halted:
+                return
+            try:
                 await self._search_one(problem, sampler, verify)
+            except CotgenError as error:
+                # Requests in flight are being paid for: they end, no new search begins.
+                self.budget.halt(error)
 
         await bounded(self._owed_searches(sampler.name), search, sampler.at_once)
 
@@ -280,13 +359,10 @@ class _Work:
                 self.growth_failed += 1  # What was there before stays.
             else:
                 self.run.attempts.append(Searched(id, problem.id, sampler.name, (), str(error)))
-        except (RecipeError, NoWorkers) as error:
-            # Requests in flight are being paid for: they end, no new search begins.
-            self.stopped_by = self.stopped_by or error
-            return
         else:
             self._write_attempts(id, problem, sampler.name, found)
         sampler.forget(id)
+        sampler.flow.done += 1
         self.watch.advance()
 
     def _write_attempts(
@@ -309,7 +385,7 @@ class _Work:
         return (
             self.run.problems.get(problem)
             for problem in self._owed_problems(teacher)
-            if not self.stopped_by
+            if not self.budget.halted
         )
 
     def _owed_problems(self, teacher: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -119,9 +120,10 @@ class Price(BaseModel):
     input: float = Field(ge=0)
     output: float = Field(ge=0)
 
-    def of(self, prompt_tokens: int, tokens: int) -> float:
-        """USD for so many tokens read and written."""
-        return (prompt_tokens * self.input + tokens * self.output) / 1e6
+    def of(self, prompt_tokens: int, tokens: int) -> Decimal:
+        """USD for so many tokens read and written, exactly."""
+        read, written = Decimal(str(self.input)), Decimal(str(self.output))
+        return (prompt_tokens * read + tokens * written).scaleb(-6)
 
 
 class Teacher(Protocol):

@@ -22,7 +22,9 @@ from pydantic import (
 from cotgen.chains import AnyChains
 from cotgen.emitters import AnyEmitter
 from cotgen.errors import RecipeError
+from cotgen.limits import Limits, Prices
 from cotgen.menus import explained
+from cotgen.notifying import Notify
 from cotgen.problems import AnyProblems
 from cotgen.protocols import Component, FileName
 from cotgen.search import AnySearch
@@ -83,6 +85,10 @@ class Recipe(BaseModel):
     """How attempts become long chains; none if absent."""
     datasets: tuple[_Emitter, ...] = ()
     """The datasets to write."""
+    limits: Limits = Limits()
+    """Where sampling ends before all is done; without any it goes on to the end."""
+    notify: Notify = Notify()
+    """Whom to tell when the run has ended."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -95,7 +101,19 @@ class Recipe(BaseModel):
             source = getattr(self.datasets[number], "source", "attempts")
             if source == "chains" and self.chains is None:
                 raise ValueError(f"datasets.{number}.from: chains, but the recipe builds no chains")
+        for name, teacher in self.teachers.items():
+            can_have = "price" in getattr(type(teacher), "model_fields", {})
+            if self.limits.cost_usd is not None and can_have and teacher.price is None:
+                raise ValueError(
+                    f"limits.cost_usd: teachers.{name} names no price, so its cost cannot be "
+                    "limited: give it one ({input: 0.15, output: 0.60}; zeros if it costs nothing)"
+                )
         return self
+
+    @property
+    def prices(self) -> Prices:
+        """What each teacher costs."""
+        return {name: teacher.price for name, teacher in self.teachers.items()}
 
     def settings(self) -> dict[str, Any]:
         """The whole recipe as plain values, defaults and prompt texts filled in."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import msgspec
 
+from cotgen.limits import used
 from cotgen.recipe import Recipe
 from cotgen.records import Outcome
 from cotgen.runs import Run
@@ -15,20 +16,26 @@ from cotgen.store import replace_file
 from cotgen.store.journal import Spent
 from cotgen.store.lines import UNREADABLE
 
+State = Literal["", "complete", "failed", "unfinished", "limit", "stopped", "error"]
+
 _SHOWN_REASONS = 5
 
 
 class Summary(msgspec.Struct):
     """What came out, at every stage.
 
-    `tokens` and `cost_usd` count every completion that was paid for, used or not. `seconds` add up
+    `tokens` and `cost_usd` count every completion that was paid for, used or not, and are sums over
+    the journal; `unaccounted` are requests that may have been billed though no answer came back (a
+    timeout, a cut line), which no journal can know the tokens of. `seconds` add up
     over all runs that did work. `set_aside` are wrong attempts that chains and pairs leave out:
     repeated texts, and texts that equal a correct attempt up to white space. `refused` counts rows
     by dataset and reason. `distance` is the mean edit distance, in characters, from a correct
     attempt to the nearest wrong one, over the chains that have one; `nearly_equal` counts those at
     a distance of 1 or 0, `forced_without_wrong` the chains whose problem has no wrong attempt to
     show. `unverifiable` holds the commonest reasons of verdicts without a decision, `failed` what
-    the next run will try again, by stage, and `reasons` the commonest errors among them.
+    the next run will try again, by stage, and `reasons` the commonest errors among them. `state` is
+    how the last start ended, and `said` why, if it ended before all was done; a start that was
+    killed leaves those of the one before.
     """
 
     name: str = ""
@@ -53,7 +60,10 @@ class Summary(msgspec.Struct):
     tokens: int = 0
     prompt_tokens: int = 0
     cost_usd: float = 0.0
+    unaccounted: int = 0
     seconds: dict[str, float] = {}
+    state: State = ""
+    said: str = ""
 
 
 def read_summary(folder: Path) -> Summary:
@@ -116,19 +126,15 @@ def spend(run: Run, recipe: Recipe, summary: Summary, journaled: dict[str, Spent
     free = {name for name, teacher in recipe.teachers.items() if not teacher.paid}
     for searched in run.attempts.lines() if free else ():
         if searched.teacher in free:
-            used = spent.setdefault(searched.teacher, Spent())
-            used.completions += len(searched.attempts)
-            used.tokens += sum(attempt.origin.tokens for attempt in searched.attempts)
-    summary.prompt_tokens = sum(used.prompt_tokens for used in spent.values())
-    summary.tokens = summary.prompt_tokens + sum(used.tokens for used in spent.values())
-    summary.cost_usd = round(cost_usd(recipe, journaled), 6)
+            each = spent.setdefault(searched.teacher, Spent())
+            each.completions += len(searched.attempts)
+            each.tokens += sum(attempt.origin.tokens for attempt in searched.attempts)
+    summary.prompt_tokens = sum(each.prompt_tokens for each in spent.values())
+    summary.tokens = summary.prompt_tokens + sum(each.tokens for each in spent.values())
+    summary.cost_usd = cost_usd(recipe, journaled)
 
 
 def cost_usd(recipe: Recipe, spent: dict[str, Spent]) -> float:
-    """What so many tokens cost at the recipe's prices."""
-    prices = {name: teacher.price for name, teacher in recipe.teachers.items()}
-    return sum(
-        price.of(used.prompt_tokens, used.tokens)
-        for name, used in spent.items()
-        if (price := prices.get(name))
-    )
+    """What so many tokens cost at the recipe's prices. The sum is exact; as a float it keeps 15
+    digits, which are a millionth of a cent of a million dollars."""
+    return float(used(spent, recipe.prices).cost_usd)

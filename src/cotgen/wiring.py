@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from cotgen.errors import RecipeError, TeacherError, WorkerError
+from cotgen.errors import CotgenError, RecipeError, TeacherError, WorkerError
+from cotgen.limits import Admitted, Budget
 from cotgen.protocols import (
     Ask,
     Component,
@@ -55,6 +56,10 @@ class Flow:
     """What the teachers do right now, for the progress line."""
 
     def __init__(self) -> None:
+        self.owed = self.done = 0
+        """Searches."""
+        self.tokens = 0
+        """Of prompts and completions that came in since the start."""
         self.in_flight = 0
         self.requests = 0
         self.retries = 0
@@ -73,6 +78,7 @@ class Sampler:
     ) -> None:
         self.name = name
         self.flow = Flow()
+        self.budget = Budget({})
         self._teacher = teacher
         self._ask = ask
         self._journal = journal
@@ -185,7 +191,7 @@ class Sampler:
                 self.flow.retries += 1
                 wait = _wait_s(tries, error.retry_after_s)
                 log.info("teacher %s: %s; again in %.1f s", self.name, error, wait)
-                await asyncio.sleep(wait)
+                await self.budget.pause(wait)
 
     def _is_patient(self, began: float) -> bool:
         """Whether there is still time for a request that began then: as long as an outage may last
@@ -215,6 +221,23 @@ class Sampler:
 
     async def _send(self, request: Request, ticket: _Ticket) -> list[Completion]:
         await self.places.take(ticket.rank)
+        try:
+            admitted = await self.budget.admit(self.name, request)
+            if admitted.samples < request.sampling.n:
+                request = _part(request, request.sampling.first, admitted.samples)
+            fresh = await self._admitted(request, ticket, admitted)
+        finally:
+            self.places.give_back()
+        self._answered_at = time.monotonic()
+        if self._climb:
+            self._climb.answered(len(fresh))
+        self._learn_width(request.sampling.n, len(fresh))
+        return fresh
+
+    async def _admitted(
+        self, request: Request, ticket: _Ticket, admitted: Admitted
+    ) -> list[Completion]:
+        """One request that may be paid for."""
         flow = self.flow
         flow.in_flight += 1
         flow.requests += 1
@@ -223,20 +246,24 @@ class Sampler:
         except TeacherError as error:
             if self._climb and error.overloaded:
                 self._climb.refused()
+            self.budget.failed(admitted, costly=error.costly)
             raise
-        else:
-            # No await between the reply and the journal: a kill in between could lose it.
-            if self._journal:
-                first = request.sampling.first
-                entry = Entry(ticket.key, first, ticket.search, self.name, tuple(fresh))
-                self._journal.append(entry)
+        except CotgenError:
+            self.budget.failed(admitted, costly=False)
+            raise
+        except BaseException:
+            # Given up while it was worked on. A batch is found again by the next run.
+            self.budget.failed(admitted, costly=not self.holds)
+            raise
         finally:
             flow.in_flight -= 1
-            self.places.give_back()
-        self._answered_at = time.monotonic()
-        if self._climb:
-            self._climb.answered(len(fresh))
-        self._learn_width(request.sampling.n, len(fresh))
+        # No await between the reply and the journal: a kill in between could lose it.
+        self.budget.answered(admitted, fresh, request)
+        flow.tokens += sum(each.tokens + each.prompt_tokens for each in fresh)
+        if self._journal:
+            first = request.sampling.first
+            entry = Entry(ticket.key, first, ticket.search, self.name, tuple(fresh))
+            self._journal.append(entry)
         return fresh
 
     def _learn_width(self, asked: int, got: int) -> None:
@@ -267,9 +294,10 @@ class _Ticket(NamedTuple):
 
 @asynccontextmanager
 async def samplers(
-    recipe: Recipe, journal: Callable[[], Journal]
+    recipe: Recipe, journal: Callable[[], Journal], budget: Budget
 ) -> AsyncIterator[dict[str, Sampler]]:
-    """Connect all teachers of a recipe; the journal is opened if one of them is paid."""
+    """Connect all teachers of a recipe, which share a budget; the journal is opened if one of them
+    is paid."""
     async with AsyncExitStack() as stack:
         opened: Journal | None = None
         live: dict[str, Sampler] = {}
@@ -277,9 +305,11 @@ async def samplers(
             if teacher.paid and opened is None:
                 opened = journal()
                 stack.callback(opened.close)
+                budget.count_before(opened.spent)
             ask = await stack.enter_async_context(_connected(name, teacher, opened))
             kept = opened if teacher.paid else None
             live[name] = Sampler(name, teacher, ask, kept, recipe.seed)
+            live[name].budget = budget
             steering = asyncio.create_task(live[name].steer())
             stack.callback(steering.cancel)
         yield live

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cotgen.cli import DONE, USER_MISTAKE
+from cotgen.errors import DONE, USER_MISTAKE
 
 PYTHON = os.environ.get("COTGEN_VLLM_PYTHON", "")
 ROOT = Path(__file__).parents[2]

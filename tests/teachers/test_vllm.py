@@ -20,8 +20,7 @@ import pytest
 from server import Event, samples_served, start_server
 from standin import Start, Ways, starts
 
-from cotgen.cli import DONE, INTERRUPTED
-from cotgen.errors import RecipeError, TeacherError
+from cotgen.errors import DONE, INTERRUPTED, RecipeError, TeacherError
 from cotgen.pipeline import run
 from cotgen.protocols import Request
 from cotgen.recipe import Recipe, parse_recipe

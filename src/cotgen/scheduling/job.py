@@ -36,7 +36,7 @@ class Job:
     @property
     def arguments(self) -> list[str]:
         """What follows the program."""
-        arguments = ["run", str(self.recipe), "--outputs", str(self.outputs), ]
+        arguments = ["run", str(self.recipe), "--outputs", str(self.outputs), "--quiet"]
         arguments += ["--log", str(self.log)]
         if self.env_file:
             arguments += ["--env-file", str(self.env_file)]

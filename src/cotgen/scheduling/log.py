@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -14,22 +15,31 @@ from cotgen.errors import StoreError
 _BYTES, _KEPT = 1 << 20, 5
 
 
+@dataclass
+class Note:
+    """What a run has to say of its end."""
+
+    said: str = ""
+
+
 @contextmanager
-def noted(path: Path | None, name: str) -> Iterator[None]:
+def noted(path: Path | None, name: str) -> Iterator[Note]:
     """Note in a file that a run starts and how it ends: exit code and, if it failed, why.
 
     The file is rotated at a megabyte and five old ones are kept. Raises StoreError.
     """
+    note = Note()
     if path is None:
-        yield
+        yield note
         return
     handler = _handler(path)
     process = f"{name} (process {os.getpid()})"
     _say(handler, f"{process} started")
     try:
-        yield
+        yield note
     except BaseException as error:
-        _say(handler, f"{process} ended with exit code {_code(error)}{_why(error)}")
+        why = note.said or _why(error)
+        _say(handler, f"{process} ended with exit code {_code(error)}{why and f': {why}'}")
         raise
     else:
         _say(handler, f"{process} ended with exit code 0")
@@ -58,4 +68,4 @@ def _code(error: BaseException) -> object:
 
 def _why(error: BaseException) -> str:
     cause = error.__context__ if isinstance(error, SystemExit) else error
-    return f": {cause}" if cause is not None and str(cause) and cause is not error else ""
+    return "" if cause is None or cause is error else str(cause)

@@ -30,8 +30,9 @@ class Entry(Record, frozen=True):
 
 
 class Spent(msgspec.Struct):
-    """What a teacher was paid for so far, in completions and tokens."""
+    """What a teacher was paid for so far, in answered requests, completions and tokens."""
 
+    requests: int = 0
     completions: int = 0
     prompt_tokens: int = 0
     tokens: int = 0
@@ -97,5 +98,6 @@ class Journal:
 
     def _count(self, entry: Entry) -> None:
         spent = self.spent.setdefault(entry.teacher, Spent())
+        spent.requests += 1
         for completion in entry.completions:
             spent.add(completion)
