@@ -179,7 +179,7 @@ def test_several_teachers_share_one_budget(server: Server, tmp_path: Path) -> No
 def test_a_limit_of_a_series_counts_what_was_spent_before(server: Server, tmp_path: Path) -> None:
     series = Allowance(Limits(cost_usd=1.0), Use(cost_usd=Decimal("0.8")), "series.limits")
     loaded = parse_recipe(recipe(server.url, {"cost_usd": 0.7}))
-    summary = asyncio.run(run_async(loaded, outputs=tmp_path, series=series))
+    summary = asyncio.run(run_async(loaded, outputs=tmp_path, beside=[series]))
     assert summary.said.startswith("series.limits.cost_usd is reached: $0.9")
     assert 0.17 < summary.cost_usd <= 0.2
 

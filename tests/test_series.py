@@ -3,13 +3,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from server import start_server
+from server import samples_served, start_server
 from typer.testing import CliRunner
 
 import cotgen
 from cotgen import series
 from cotgen.cli import app
-from cotgen.errors import RecipeError
+from cotgen.errors import LIMIT, RecipeError
+from cotgen.operating import Ended, Order, operate_night
+from cotgen.pipeline import Unwatched
 from cotgen.recipe import Recipe, parse_recipe
 from cotgen.runs import Run, shape_of
 from cotgen.teachers.openai import OpenAITeacher
@@ -89,7 +91,7 @@ def test_when_all_is_solved_nothing_is_run(in_tmp: Path) -> None:
     cotgen.run(series.dated(recipe, OUTPUTS, MONDAY))
     done = CliRunner().invoke(app, ["run", str(path), "--dated"])
     assert done.exit_code == 0, done.output
-    assert "nothing left" in done.output
+    assert "nothing is left" in done.output
     assert len(list(OUTPUTS.iterdir())) == 1
 
 
@@ -103,3 +105,70 @@ def test_starts_and_ends_are_noted_with_exit_codes(in_tmp: Path) -> None:
     assert said[0] == said[2] == "started"
     assert said[1].startswith("ended with exit code 2: r.yaml: not YAML")
     assert said[3].startswith("ended with exit code 0: nightly-")
+
+
+def priced(url: str, **limits: object) -> Recipe:
+    """Ten problems, four samples each, a dollar a completion token."""
+    price = {"input": 0, "output": 1_000_000}
+    teacher = {"kind": "openai", "model": "m", "base_url": url, "concurrency": 1, "price": price}
+    return parse_recipe(
+        {
+            "name": "nightly",
+            "problems": {"kind": "generated", "limit": 10},
+            "teachers": {"t": teacher | {"fanout": "single"}},
+            "search": {"kind": "sample", "n": 4, "max_tokens": 200},
+            "verifier": {"kind": "math"},
+            **limits,
+        }
+    )
+
+
+class Silent(Unwatched):
+    """Keeps what was said."""
+
+    def __init__(self, said: list[Ended]) -> None:
+        self.said = said
+
+    def stop(self) -> None:
+        pass
+
+    def ended(self, ended: Ended) -> None:
+        self.said.append(ended)
+
+    def warn(self, said: str) -> None:
+        pass
+
+
+def night_by_command(recipe: Recipe, day: date) -> list[Ended]:
+    said: list[Ended] = []
+    operate_night(recipe, Order(OUTPUTS), day, lambda _: Silent(said))
+    return said
+
+
+def test_a_night_first_ends_what_the_last_one_has_paid_for_in_part(in_tmp: Path) -> None:
+    with start_server(in_tmp) as server:
+        monday = night_by_command(priced(server.url, limits={"attempts": 6}), MONDAY)
+        assert [end.exit_code for end in monday] == [LIMIT]
+        tuesday = night_by_command(priced(server.url, limits={"attempts": 8}), TUESDAY)
+        served = samples_served(server.log())
+    # Two searches' rest of Monday's six, then what Tuesday's eight leave for Tuesday's own run.
+    assert [end.run for end in tuesday] == ["nightly-2026-11-16", "nightly-2026-11-17"]
+    assert [end.exit_code for end in tuesday] == [0, LIMIT]
+    assert set(served.values()) == {1}
+    assert served.total() == 14
+    assert not series.paid_for(OUTPUTS / "nightly-2026-11-16")
+
+
+def test_a_series_ends_at_what_all_its_nights_may_spend(in_tmp: Path) -> None:
+    with start_server(in_tmp) as server:
+        recipe = priced(server.url, limits={"attempts": 8}, series={"attempts": 20})
+        days = [MONDAY, TUESDAY, date(2026, 11, 18), date(2026, 11, 19)]
+        nights = [night_by_command(recipe, day)[-1] for day in days]
+        served = samples_served(server.log()).total()
+    assert served == 20
+    assert [end.said.split(":")[0] for end in nights] == [
+        "limits.attempts is reached",
+        "limits.attempts is reached",
+        "series.attempts is reached",
+        "series.attempts is reached",
+    ]

@@ -7,13 +7,21 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cotgen.errors import DONE, FAILED_ITEMS, INTERRUPTED, CotgenError, exit_code
+from cotgen.errors import (
+    DONE,
+    FAILED_ITEMS,
+    INTERRUPTED,
+    CotgenError,
+    RecipeError,
+    exit_code,
+)
 
 if TYPE_CHECKING:
     from cotgen.operating import Voice
@@ -95,14 +103,20 @@ def run(
             # A run goes on where it stands, whatever its folder was called when it began.
             outputs, name = recipe.absolute().parent, name or recipe.absolute().name
         loaded = _load(recipe, set_, limit, name)
-        if dated:
-            loaded = _today(loaded, outputs)
+        if fresh and dated:
+            raise RecipeError("--fresh deletes one run: name it instead of --dated")
         if fresh:
             _delete(loaded, outputs)
-        from cotgen.operating import Order, operate
+        from cotgen.operating import Order, operate, operate_night
+
+        def listen(recipe: Recipe) -> Voice:
+            return _voice(recipe, quiet=quiet, json=json_)
 
         order = Order(outputs, until.value, redo.value if redo else None)
-        ended = operate(loaded, order, _voice(loaded, quiet=quiet, json=json_))
+        if dated:
+            ended = operate_night(loaded, order, date.today(), listen)
+        else:
+            ended = operate(loaded, order, listen(loaded))
         note.said = ended.text
         raise typer.Exit(ended.exit_code)
 
@@ -135,7 +149,6 @@ def schedule(
     """Print, install, remove or list what runs a recipe by the clock."""
     with _errors():
         from cotgen import scheduling
-        from cotgen.errors import RecipeError
 
         if [install, remove, list_].count(True) > 1:
             raise RecipeError("choose one of --install, --remove and --list")
@@ -303,19 +316,6 @@ def _load(path: Path, sets: list[str] | None, limit: int | None, name: str | Non
     return load_recipe(path / "recipe.yaml" if path.is_dir() else path, overrides, name)
 
 
-def _today(recipe: Recipe, outputs: Path) -> Recipe:
-    """Today's run of a series; ends the command if the series has nothing left to do."""
-    from datetime import date
-
-    from cotgen import series
-
-    today = series.dated(recipe, outputs, date.today())
-    if not (outputs / today.name).exists() and series.is_over(today):
-        typer.echo(f"{recipe.name}: every problem is solved; there is nothing left for a run")
-        raise typer.Exit(DONE)
-    return today
-
-
 def _voice(recipe: Recipe, *, quiet: bool, json: bool) -> Voice:
     if json:
         from cotgen.events import Events
@@ -328,7 +328,6 @@ def _voice(recipe: Recipe, *, quiet: bool, json: bool) -> Voice:
 
 def _delete(recipe: Recipe, outputs: Path) -> None:
     """Delete a run once its name was typed: what it paid for cannot be had back."""
-    from cotgen.errors import RecipeError
     from cotgen.progress import is_interactive
     from cotgen.store import RunFolder
 

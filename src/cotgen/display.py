@@ -68,6 +68,8 @@ def show_end(ended: Ended, *, quiet: bool) -> None:
             console.print(Text(f"  {times:,} × {visible(reason)}"), soft_wrap=True)
     if quiet:
         return
+    if summary is None and ended.exit_code == DONE:
+        Console().print(Text(visible(ended.said)), soft_wrap=True)
     if ended.exit_code == LIMIT:
         errors.print(Text(f"cotgen: {visible(ended.said)}; run again to go on"), soft_wrap=True)
     elif ended.exit_code == INTERRUPTED:

@@ -43,9 +43,8 @@ def duration_s(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(duration_s), Field(allow_inf_nan=False)]
 
 
-class Limits(BaseModel):
-    """Where sampling ends, and the run with exit code 4. What is in flight is awaited and kept,
-    what was bought is judged and written, and the next run goes on. Free to change in a run."""
+class Spending(BaseModel):
+    """How much may be bought. What counts is what came back, by the journal."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -59,6 +58,17 @@ class Limits(BaseModel):
     """Requests sent, those that failed too."""
     attempts: PositiveInt | None = None
     """Completions."""
+
+    @property
+    def any_spending(self) -> bool:
+        """Whether a request can be one too many."""
+        return any(getattr(self, measure) is not None for measure in MEASURES)
+
+
+class Limits(Spending):
+    """Where sampling ends, and the run with exit code 4. What is in flight is awaited and kept,
+    what was bought is judged and written, and the next run goes on. Free to change in a run."""
+
     deadline: Annotated[Duration, Field(gt=0)] | None = None
     """How long sampling may take from the start on (`6h`, `90m`, or seconds), by a clock that
     nobody can change. Judging and writing go on a tenth longer, at least a minute."""
@@ -68,11 +78,6 @@ class Limits(BaseModel):
     grace_s: Annotated[float, Field(ge=0)] = 25
     """How long requests in flight may take to end when the run is stopped by a signal or its
     deadline; what is not there by then is given up."""
-
-    @property
-    def any_spending(self) -> bool:
-        """Whether a request can be one too many."""
-        return any(getattr(self, measure) is not None for measure in MEASURES)
 
 
 Measure = Literal["cost_usd", "tokens", "requests", "attempts"]
@@ -86,6 +91,10 @@ class Use(msgspec.Struct):
     tokens: int = 0
     requests: int = 0
     attempts: int = 0
+
+    def less(self, before: Use) -> Use:
+        """What was spent since."""
+        return Use(*(getattr(self, name) - getattr(before, name) for name in MEASURES))
 
 
 Prices = Mapping[str, Price | None]
@@ -106,7 +115,7 @@ def used(spent: Mapping[str, Spent], prices: Prices) -> Use:
 class Allowance(NamedTuple):
     """Limits with what was spent of them before this start; `name` is their key in the recipe."""
 
-    limits: Limits
+    limits: Spending
     before: Use = Use()
     name: str = "limits"
 
@@ -208,7 +217,7 @@ class Budget:
                 self._seen[name].expect(each)
         before = used(spent, self._prices)
         self._allowances = [
-            each._replace(before=before) if each.limits.per == "run" else each
+            each._replace(before=before) if getattr(each.limits, "per", "start") == "run" else each
             for each in self._allowances
         ]
 

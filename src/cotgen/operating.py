@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
+from cotgen import series
 from cotgen.ending import Stop, stop_on_signals
 from cotgen.errors import (
     DONE,
@@ -60,7 +64,9 @@ class Order(msgspec.Struct, frozen=True):
     outputs: Path
     until: Stage = "emit"
     redo: Stage | None = None
-    series: Allowance | None = None
+    begun_only: bool = False
+    """Search only where something was paid for already."""
+    beside: tuple[Allowance, ...] = ()
 
 
 def operate(recipe: Recipe, order: Order, voice: Voice) -> Ended:
@@ -89,6 +95,40 @@ def operate(recipe: Recipe, order: Order, voice: Voice) -> Ended:
     return ended
 
 
+def operate_night(recipe: Recipe, order: Order, today: date, voice_of: Listen) -> Ended:
+    """Today's run of a series, as `operate`.
+
+    First, searches of the run before that were paid for in part get their rest: what was bought is
+    used, and counts as tonight's. Then tonight's own run has what is left of the limits.
+    """
+    tonight = series.dated(recipe, order.outputs, today)
+    earlier = [run for run in series.runs(recipe.name, order.outputs) if run.name < tonight.name]
+    begun = [*earlier, order.outputs / tonight.name]
+    before = series.spent_by(begun, recipe)
+    if earlier and series.paid_for(earlier[-1]):
+        last = series.dated(recipe, order.outputs, series.day_of(earlier[-1]))
+        rest = replace(order, begun_only=True, beside=(Allowance(recipe.series, before, "series"),))
+        ended = operate(last, rest, voice_of(last))
+        if ended.exit_code in (LIMIT, INTERRUPTED):
+            return ended
+    if tonight.name not in {run.name for run in begun if run.exists()} and series.is_over(tonight):
+        voice = voice_of(tonight)
+        said = f"{recipe.name}: every problem is solved, nothing is left for a run"
+        ended = Ended(tonight.name, "", "complete", DONE, said, said, None)
+        voice.ended(ended)
+        return ended
+    now = series.spent_by(begun, recipe)
+    beside = (
+        Allowance(recipe.limits, now.less(before)),
+        Allowance(recipe.series, now, "series"),
+    )
+    return operate(tonight, replace(order, beside=beside), voice_of(tonight))
+
+
+Listen = Callable[[Recipe], Voice]
+"""Makes the voice of one run."""
+
+
 async def _stoppable(recipe: Recipe, order: Order, voice: Voice) -> Summary:
     stop = Stop()
     with stop_on_signals(stop):
@@ -99,7 +139,8 @@ async def _stoppable(recipe: Recipe, order: Order, voice: Voice) -> Summary:
             redo=order.redo,
             watch=voice,
             stop=stop,
-            series=order.series,
+            begun_only=order.begun_only,
+            beside=order.beside,
         )
 
 

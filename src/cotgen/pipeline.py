@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import cache
 from hashlib import blake2b
@@ -34,6 +34,7 @@ from cotgen.protocols import Emitter, Verify
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import Judgeable, Run, shape_of
+from cotgen.series import paid_for
 from cotgen.store import Journal, replace_file
 from cotgen.store.journal import Spent
 from cotgen.summary import State, Summary
@@ -114,17 +115,21 @@ async def run_async(  # noqa: PLR0913 - all of them keywords
     redo: Stage | None = None,
     watch: Watch | None = None,
     stop: Stop | None = None,
-    series: Allowance | None = None,
+    begun_only: bool = False,
+    beside: Sequence[Allowance] = (),
 ) -> Summary:
     """As `run`; `redo` makes the tables of a stage and of those after it again. `stop` asks it to
-    end before all is done, then Stopped is raised; `series` are limits beside the recipe's."""
+    end before all is done, then Stopped is raised; `begun_only` asks for nothing but the rest of
+    searches that were paid for in part; `beside` are limits beside the recipe's own: those of a
+    series, and what is left of a night's."""
     refuse_unready(recipe.verifier)
     path = Path(outputs) / recipe.name
     opened = Run(shape_of(recipe), path)
     with opened, opened.folder.locked(), _logged(path / "run.log"), _quick_collection():
-        allowances = [Allowance(recipe.limits), *([series] if series else [])]
+        allowances = [Allowance(recipe.limits), *beside]
         work = _Work(recipe, opened, watch or Unwatched(), Budget(recipe.prices, allowances))
         work.claim_tables(redo)
+        work.begun = paid_for(path) if begun_only else None
         resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True, width=100)
         replace_file(path / "recipe.yaml", resolved.encode())
         try:
@@ -178,6 +183,8 @@ class _Work:
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
         self.limit: LimitReached | None = None
+        self.begun: Collection[str] | None = None
+        """The only searches to go on with; None: all that are owed."""
 
     def begin(self, stop: Stop) -> None:
         """Heed the limits, and whoever wants the run to stop."""
@@ -389,7 +396,12 @@ class _Work:
         )
 
     def _owed_problems(self, teacher: str) -> Iterator[str]:
-        return (id for id in self.run.active_ids() if self._is_owed(f"{id}@{teacher}"))
+        begun = self.begun
+        return (
+            id
+            for id in self.run.active_ids()
+            if (begun is None or f"{id}@{teacher}" in begun) and self._is_owed(f"{id}@{teacher}")
+        )
 
     def _is_owed(self, search: str) -> bool:
         if not self.run.attempts.has_finished(search):

@@ -22,7 +22,7 @@ from pydantic import (
 from cotgen.chains import AnyChains
 from cotgen.emitters import AnyEmitter
 from cotgen.errors import RecipeError
-from cotgen.limits import Limits, Prices
+from cotgen.limits import Limits, Prices, Spending
 from cotgen.menus import explained
 from cotgen.notifying import Notify
 from cotgen.problems import AnyProblems
@@ -87,6 +87,8 @@ class Recipe(BaseModel):
     """The datasets to write."""
     limits: Limits = Limits()
     """Where sampling ends before all is done; without any it goes on to the end."""
+    series: Spending = Spending()
+    """Where a series ends: what all its dated runs together may spend."""
     notify: Notify = Notify()
     """Whom to tell when the run has ended."""
 
@@ -103,7 +105,8 @@ class Recipe(BaseModel):
                 raise ValueError(f"datasets.{number}.from: chains, but the recipe builds no chains")
         for name, teacher in self.teachers.items():
             can_have = "price" in getattr(type(teacher), "model_fields", {})
-            if self.limits.cost_usd is not None and can_have and teacher.price is None:
+            limited = self.limits.cost_usd is not None or self.series.cost_usd is not None
+            if limited and can_have and teacher.price is None:
                 raise ValueError(
                     f"limits.cost_usd: teachers.{name} names no price, so its cost cannot be "
                     "limited: give it one ({input: 0.15, output: 0.60}; zeros if it costs nothing)"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 from cotgen.errors import RecipeError
+from cotgen.limits import Use, used
 from cotgen.problems import RemainingProblems
 from cotgen.recipe import Recipe
-
-_DATE = r"\d{4}-\d{2}-\d{2}"
+from cotgen.records import Searched
+from cotgen.store import Table
+from cotgen.store.journal import Spent, read_journal
 
 
 def dated(recipe: Recipe, outputs: Path, today: date) -> Recipe:
@@ -29,6 +32,26 @@ def dated(recipe: Recipe, outputs: Path, today: date) -> Recipe:
     return recipe.model_copy(update=changed)
 
 
+def paid_for(run: Path) -> set[str]:
+    """The searches of a run that were paid for in part, by a kill or a limit, and not ended."""
+    begun = {entry.search for entry in read_journal(run / "journal.jsonl")}
+    path = run / "attempts.jsonl"
+    if begun and path.exists():
+        attempts = Table(path, Searched, write=False)
+        begun = {search for search in begun if not attempts.has_finished(search)}
+        attempts.close()
+    return begun
+
+
+def spent_by(folders: Iterable[Path], recipe: Recipe) -> Use:
+    """What runs have spent so far, by their journals, at a recipe's prices."""
+    spent: defaultdict[str, Spent] = defaultdict(Spent)
+    for folder in folders:
+        for entry in read_journal(folder / "journal.jsonl"):
+            spent[entry.teacher].count(entry)
+    return used(spent, recipe.prices)
+
+
 def is_over(today: Recipe) -> bool:
     """Whether nothing is left for today's run: every problem of the source is solved."""
     return next(iter(today.problems.load()), None) is None
@@ -36,10 +59,22 @@ def is_over(today: Recipe) -> bool:
 
 def runs(series: str, outputs: Path) -> list[Path]:
     """The runs of a series, the oldest first."""
-    pattern = re.compile(re.escape(series) + "-" + _DATE)
     found = outputs.glob(f"{series}-*") if outputs.is_dir() else ()
-    return sorted(run for run in found if pattern.fullmatch(run.name) and run.is_dir())
+    return sorted(run for run in found if _is_dated(run, series) and run.is_dir())
 
 
+def day_of(run: Path) -> date:
+    """The date in the name of a series' run."""
+    return date.fromisoformat(run.name[-len(_DATE) :])
+
+
+def _is_dated(run: Path, series: str) -> bool:
+    try:
+        return run.name == f"{series}-{day_of(run).isoformat()}"
+    except ValueError:
+        return False
+
+
+_DATE = "2026-11-20"
 _LONGEST = 80
 """Characters of a run's name, as `FileName` says."""

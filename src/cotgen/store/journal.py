@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -37,11 +38,29 @@ class Spent(msgspec.Struct):
     prompt_tokens: int = 0
     tokens: int = 0
 
-    def add(self, completion: Completion) -> None:
-        """Count one more."""
-        self.completions += 1
-        self.prompt_tokens += completion.prompt_tokens
-        self.tokens += completion.tokens
+    def count(self, entry: Entry) -> None:
+        """Count one more reply."""
+        self.requests += 1
+        for completion in entry.completions:
+            self.completions += 1
+            self.prompt_tokens += completion.prompt_tokens
+            self.tokens += completion.tokens
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """The entries of a journal that another process may be writing; damaged ones are left out."""
+    if not path.exists():
+        return
+    file = LineFile(path, write=False)
+    try:
+        for _, line in file.scan():
+            with suppress(*UNREADABLE):
+                yield _DECODER.decode(line)
+    finally:
+        file.close()
+
+
+_DECODER = msgspec.json.Decoder(Entry)
 
 
 class Journal:
@@ -97,7 +116,4 @@ class Journal:
         replies.setdefault(entry.asked, []).append(offset)
 
     def _count(self, entry: Entry) -> None:
-        spent = self.spent.setdefault(entry.teacher, Spent())
-        spent.requests += 1
-        for completion in entry.completions:
-            spent.add(completion)
+        self.spent.setdefault(entry.teacher, Spent()).count(entry)
