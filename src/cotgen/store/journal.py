@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from cotgen.errors import StoreError
 from cotgen.records import Completion, Record
 from cotgen.store.lines import UNREADABLE, LineFile
+from cotgen.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,10 @@ class Journal:
 
     def __init__(self, path: Path, is_owed: Callable[[str], bool]) -> None:
         self.path = path
+        self.full: StoreError | None = None
+        """Set once the disk was full, though all was saved: no more must be asked for."""
         self._file = LineFile(path)
+        self._reserve = Reserve(path.with_name(".reserve"))
         self._index: dict[str, dict[str, list[int]]] = {}
         self._decoder = msgspec.json.Decoder(Entry)
         self._encoder = msgspec.json.Encoder()
@@ -80,8 +85,16 @@ class Journal:
         return found
 
     def append(self, entry: Entry) -> None:
-        """Put a reply on disk."""
-        self._note(entry, self._file.append(self._encoder.encode(entry)))
+        """Put a reply on disk; if that is full, in the room that was kept free for this."""
+        line = self._encoder.encode(entry)
+        try:
+            offset = self._file.append(line)
+        except StoreError as error:
+            if not self._reserve.give_up():
+                raise
+            self.full = error
+            offset = self._file.append(line)
+        self._note(entry, offset)
         self._count(entry)
 
     def forget(self, search: str) -> None:
@@ -90,6 +103,7 @@ class Journal:
 
     def close(self) -> None:
         """Synchronise and close."""
+        self._reserve.give_up()
         self._file.close()
 
     def _note(self, entry: Entry, offset: int) -> None:
