@@ -543,7 +543,7 @@ class _Work:
         """What every paid teacher was paid so far, over all runs."""
         path = self.run.folder.path / "journal.jsonl"
         if self.spent is None and path.exists():
-            journal = Journal(path, is_owed=lambda _: False)
+            journal = Journal(path)
             self.spent = journal.spent
             journal.close()
         return self.spent or {}
@@ -570,7 +570,7 @@ def _digest(*parts: object) -> str:
 class _Log(logging.FileHandler):
     """A log that a full disk keeps silent: the run says itself what is wrong."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+    def handleError(self, record: logging.LogRecord) -> None:
         """Nothing."""
 
 

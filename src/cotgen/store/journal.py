@@ -54,12 +54,13 @@ class Journal:
     only searches that are still owed.
     """
 
-    def __init__(self, path: Path, is_owed: Callable[[str], bool]) -> None:
+    def __init__(self, path: Path, is_owed: Callable[[str], bool] | None = None) -> None:
+        """Without `is_owed` it is read only for what was spent."""
         self.path = path
         self.full: StoreError | None = None
         """Set once the disk was full, though all was saved: no more must be asked for."""
+        self._reserve = Reserve(path.with_name(".reserve")) if is_owed else None
         self._file = LineFile(path)
-        self._reserve = Reserve(path.with_name(".reserve"))
         self._index: dict[str, dict[str, list[int]]] = {}
         self._decoder = msgspec.json.Decoder(Entry)
         self._encoder = msgspec.json.Encoder()
@@ -72,7 +73,7 @@ class Journal:
                 log.error("%s, byte %d: %s; this completion is lost", path, offset, error)
                 continue
             self._count(entry)
-            if is_owed(entry.search):
+            if is_owed and is_owed(entry.search):
                 self._note(entry, offset)
 
     def recall(self, search: str, asked: str) -> dict[int, Completion]:
@@ -90,7 +91,7 @@ class Journal:
         try:
             offset = self._file.append(line)
         except StoreError as error:
-            if not self._reserve.give_up():
+            if self._reserve is None or not self._reserve.give_up():
                 raise
             self.full = error
             offset = self._file.append(line)
@@ -103,7 +104,8 @@ class Journal:
 
     def close(self) -> None:
         """Synchronise and close."""
-        self._reserve.give_up()
+        if self._reserve:
+            self._reserve.give_up()
         self._file.close()
 
     def _note(self, entry: Entry, offset: int) -> None:

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 
-_MOST, _SHARE = 16 << 20, 16
+from cotgen.errors import StoreError
+
+_MOST, _SHARE = 16 << 20, 4
 """16 MiB hold the answers to a thousand requests; of a small disk at most this part is taken."""
+_LEAST = 64 << 10
 
 
 class Reserve:
-    """A file that takes up room until somebody needs it. Without room for it there is none.
+    """A file that takes up room until somebody needs it.
 
-    A run that is killed leaves it behind, and the next one takes it over.
+    A run that is killed leaves it behind, and the next one takes it over. Raises StoreError if the
+    disk is full: then nothing may be bought.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with suppress(OSError):
-            free = os.statvfs(path.parent)
-            size = min(_MOST, free.f_bavail * free.f_frsize // _SHARE)
-            if path.exists() or size == 0 or not hasattr(os, "posix_fallocate"):
+        try:
+            if path.exists() or not hasattr(os, "posix_fallocate"):
                 return
+            free = os.statvfs(path.parent)
+            room = free.f_bavail * free.f_frsize
+            size = min(_MOST, room // _SHARE)
+            if size < _LEAST:
+                raise StoreError(
+                    f"{path.parent}: No space left on device: {room:,} bytes are free, and what is "
+                    f"paid for must find room ({_LEAST * _SHARE:,} bytes at least)"
+                )
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(fd, 0, size)
             finally:
                 os.close(fd)
+        except OSError as error:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            if error.errno == errno.ENOSPC:
+                raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
 
     def give_up(self) -> bool:
         """Free the room; whether there was any."""
