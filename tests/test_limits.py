@@ -331,7 +331,7 @@ def test_a_lost_answer_counts_against_the_limit() -> None:
 
 def test_the_journal_counts_requests(tmp_path: Path, server: Server) -> None:
     summary = run(parse_recipe(recipe(server.url, {"requests": 5})), outputs=tmp_path)
-    journal = Journal(tmp_path / "l/journal.jsonl", is_owed=lambda _: False)
+    journal = Journal(tmp_path / "l/journal.jsonl")
     journal.close()
     assert journal.spent["t"].requests == 5
     assert isinstance(summary, Summary)

@@ -262,6 +262,25 @@ def show(
 
 
 @app.command()
+def runs(
+    outputs: Outputs = Path("outputs"),
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, one run a line.")] = False,
+) -> None:
+    """List runs: their state, what they yielded and cost, when they were last worked on."""
+    with _errors():
+        import msgspec
+
+        from cotgen import display, listing
+
+        found = listing.listed(outputs)
+        if json_:
+            for each in found:
+                typer.echo(msgspec.json.encode(each))
+        else:
+            display.show_runs(found)
+
+
+@app.command()
 def kinds(
     family: Annotated[str | None, typer.Argument(help="problems, teachers, …; none: all.")] = None,
 ) -> None:

@@ -28,6 +28,7 @@ from cotgen.runs import Run, saved_shape
 from cotgen.summary import Summary, read_summary
 
 if TYPE_CHECKING:
+    from cotgen.listing import Listed
     from cotgen.operating import Ended
     from cotgen.publish import Parcel, Sent
 
@@ -160,6 +161,33 @@ def show_row(folder: Path, dataset: str, number: int) -> None:
     for key, value in origin.items():
         shown = ", ".join(value) if isinstance(value, list) else str(value)
         console.print(Text(f"{key:<9} ", "bright_black") + Text(visible(shown)), soft_wrap=True)
+
+
+def show_runs(runs: list[Listed]) -> None:
+    """Runs in a table, or in plain columns without a terminal."""
+    console = Console()
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("run", "state", "solved", "attempts", "rows", "cost", "last activity"):
+        right = column in ("solved", "attempts", "rows", "cost")
+        # Narrow terminals and pipes break no name: it is what is typed next.
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for run in runs:
+        failed = f", {run.failed:,} failed" if run.failed and run.state != "running" else ""
+        state = Text(f"{run.state}{failed}", _STATES.get(run.state, "yellow"))
+        table.add_row(
+            Text(visible(run.name)),
+            state,
+            f"{run.solved:,}/{run.problems:,}",
+            f"{run.attempts:,}",
+            f"{sum(run.rows.values()):,}",
+            f"${run.cost_usd:,.2f}" if run.cost_usd else "–",
+            run.last_activity[:16].replace("T", " "),
+        )
+    # What is piped has no width.
+    console.print(table, soft_wrap=True)
+
+
+_STATES = {"complete": "green", "running": "cyan", "error": "red"}
 
 
 def show_parcel(parcel: Parcel, repo: str) -> None:

@@ -11,7 +11,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -116,7 +116,8 @@ class DatasetWriter:
 
     def abandon(self) -> None:
         """Leave the earlier files as they are."""
-        self._stack.close()
+        with suppress(OSError):  # What is abandoned need not be written first.
+            self._stack.close()
         for draft in self._drafts:
             draft.unlink(missing_ok=True)
 

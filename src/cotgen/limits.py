@@ -199,6 +199,8 @@ class Budget:
         self.used = Use()
         self.unaccounted = 0
         """Requests that may have been billed, though nothing came back."""
+        self.unsaved = 0
+        """Completions that came in and could not be written to the journal."""
         self.halted: CotgenError | None = None
         self.on_halt: Callable[[CotgenError], None] = lambda _: None
         self._lost = Use()

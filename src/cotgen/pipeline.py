@@ -7,7 +7,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -52,6 +52,7 @@ TABLES: dict[Stage, str] = {
     "chain": "chains",
 }
 _VERIFIED_AT_ONCE = 256
+_ALL_SAVED = "every completion that came in is saved, and the next run goes on from there"
 _BEAT_S = 1.0
 _QUICK = (50_000, 20, 20)
 
@@ -137,7 +138,7 @@ async def run_async(  # noqa: PLR0913 - all of them keywords
             for stage in STAGES[: STAGES.index(until) + 1]:
                 await work.do(stage)
             return work.finish(whole=until == STAGES[-1])
-        except CotgenError as error:
+        except BaseException as error:
             work.break_off(error)
             raise
         finally:
@@ -248,10 +249,12 @@ class _Work:
         numbers.write_summary(run.folder.path, summary)
         return summary
 
-    def break_off(self, error: CotgenError) -> None:
+    def break_off(self, error: BaseException) -> None:
         """Leave word of why the run ended here; counting all tables could take too long."""
-        states: dict[type[CotgenError], State] = {LimitReached: "limit", Stopped: "stopped"}
-        self.summary.state, self.summary.said = states.get(type(error), "error"), str(error)
+        stops = (Stopped, KeyboardInterrupt, asyncio.CancelledError)
+        state: State = "limit" if isinstance(error, LimitReached) else "error"
+        self.summary.state = "stopped" if isinstance(error, stops) else state
+        self.summary.said = str(error)
         self.summary.unaccounted += self.budget.unaccounted
         if self.spent is not None:
             self.summary.cost_usd = numbers.cost_usd(self.recipe, self.spent)
@@ -328,6 +331,9 @@ class _Work:
         halted = self.budget.halted
         if halted is None:
             return
+        if isinstance(halted, StoreError):
+            lost = f"{self.budget.unsaved:,} completions could not be saved any more"
+            raise StoreError(f"{halted}; {lost if self.budget.unsaved else _ALL_SAVED}")
         if not isinstance(halted, LimitReached):
             raise halted
         if any(next(self._owed_problems(name), None) for name in self.recipe.teachers):
@@ -549,7 +555,7 @@ class _Work:
         """What every paid teacher was paid so far, over all runs."""
         path = self.run.folder.path / "journal.jsonl"
         if self.spent is None and path.exists():
-            journal = Journal(path, is_owed=lambda _: False)
+            journal = Journal(path)
             self.spent = journal.spent
             journal.close()
         return self.spent or {}
@@ -573,11 +579,18 @@ def _digest(*parts: object) -> str:
     return blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=12).hexdigest()
 
 
+class _Log(logging.FileHandler):
+    """A log that a full disk keeps silent: the run says itself what is wrong."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nothing."""
+
+
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
     """Write cotgen's log to a file of the run."""
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _Log(path, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -590,4 +603,5 @@ def _logged(path: Path) -> Iterator[None]:
     finally:
         root.setLevel(level)
         root.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):
+            handler.close()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cotgen.errors import CotgenError, RecipeError, TeacherError, WorkerError
+from cotgen.errors import CotgenError, RecipeError, StoreError, TeacherError, WorkerError
 from cotgen.limits import Admitted, Budget
 from cotgen.protocols import (
     Ask,
@@ -263,8 +263,19 @@ class Sampler:
         if self._journal:
             first = request.sampling.first
             entry = Entry(ticket.key, first, ticket.search, self.name, tuple(fresh))
-            self._journal.append(entry)
+            self._save(entry)
         return fresh
+
+    def _save(self, entry: Entry) -> None:
+        assert self._journal
+        try:
+            self._journal.append(entry)
+        except StoreError as error:
+            self.budget.unsaved += len(entry.completions)
+            self.budget.halt(error)
+            raise
+        if self._journal.full:
+            self.budget.halt(self._journal.full)
 
     def _learn_width(self, asked: int, got: int) -> None:
         """Ask for fewer samples a request once a server has answered too few twice in a row."""

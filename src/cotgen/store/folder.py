@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -55,17 +55,13 @@ class RunFolder:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
                 raise RunLocked(f"{self.path} is being worked on by {holder}") from None
-            file.seek(0)
-            file.truncate()
-            started = datetime.now(UTC).isoformat(timespec="seconds")
-            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {started}")
-            file.flush()
+            _sign(file)
             # Another process may have changed the manifest while this one waited for the lock.
             self.manifest = self._read_manifest()
             try:
                 yield
             finally:
-                file.truncate(0)
+                os.ftruncate(file.fileno(), 0)
 
     def claim(self, tables: Mapping[str, Settings], dropped: Sequence[str] = ()) -> None:
         """Record what tables are made from, or refuse to mix one with what it was made from.
@@ -134,6 +130,15 @@ def _opened(path: Path) -> IO[str]:
         return path.open("a+")
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
+
+
+def _sign(file: IO[str]) -> None:
+    """Write who holds the lock. On a full disk it is held without a name."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    name = f"process {os.getpid()} on {socket.gethostname()}, since {started}"
+    with suppress(OSError):
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), name.encode())
 
 
 def make_folder(path: Path) -> None:

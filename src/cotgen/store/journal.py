@@ -9,8 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from cotgen.errors import StoreError
 from cotgen.records import Completion, Record
 from cotgen.store.lines import UNREADABLE, LineFile
+from cotgen.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +73,12 @@ class Journal:
     only searches that are still owed.
     """
 
-    def __init__(self, path: Path, is_owed: Callable[[str], bool]) -> None:
+    def __init__(self, path: Path, is_owed: Callable[[str], bool] | None = None) -> None:
+        """Without `is_owed` it is read only for what was spent."""
         self.path = path
+        self.full: StoreError | None = None
+        """Set once the disk was full, though all was saved: no more must be asked for."""
+        self._reserve = Reserve(path.with_name(".reserve")) if is_owed else None
         self._file = LineFile(path)
         self._index: dict[str, dict[str, list[int]]] = {}
         self._decoder = msgspec.json.Decoder(Entry)
@@ -86,7 +92,7 @@ class Journal:
                 log.error("%s, byte %d: %s; this completion is lost", path, offset, error)
                 continue
             self._count(entry)
-            if is_owed(entry.search):
+            if is_owed and is_owed(entry.search):
                 self._note(entry, offset)
 
     def recall(self, search: str, asked: str) -> dict[int, Completion]:
@@ -99,8 +105,16 @@ class Journal:
         return found
 
     def append(self, entry: Entry) -> None:
-        """Put a reply on disk."""
-        self._note(entry, self._file.append(self._encoder.encode(entry)))
+        """Put a reply on disk; if that is full, in the room that was kept free for this."""
+        line = self._encoder.encode(entry)
+        try:
+            offset = self._file.append(line)
+        except StoreError as error:
+            if self._reserve is None or not self._reserve.give_up():
+                raise
+            self.full = error
+            offset = self._file.append(line)
+        self._note(entry, offset)
         self._count(entry)
 
     def forget(self, search: str) -> None:
@@ -109,6 +123,8 @@ class Journal:
 
     def close(self) -> None:
         """Synchronise and close."""
+        if self._reserve:
+            self._reserve.give_up()
         self._file.close()
 
     def _note(self, entry: Entry, offset: int) -> None:
