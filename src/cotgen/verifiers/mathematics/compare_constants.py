@@ -32,6 +32,7 @@ from cotgen.verifiers.mathematics.unfold import unfold
 _CONSTANT = re.compile(r"[CcKkABDnm]|[CcKkA]_[0-9]")
 _ARBITRARY = re.compile(r"C|[CcK]_[0-9]")
 _INTEGERS = frozenset("knm")
+_OF_FIGURES = frozenset(("parallel", "perp", "cong", "sim"))
 _UNKNOWNS = frozenset(("x", "y", "z", "t", "u", "s", "r", "theta"))
 _MAX_LETTERS = 3
 
@@ -79,7 +80,8 @@ def _constants_in(node: Sequence) -> frozenset[str]:
 def _is_no_formula(node: Node) -> bool:
     """Letters alone name something; the members of a list are looked at one by one."""
     is_list = isinstance(node, Sequence) and node.open in ("", "{")
-    return is_list or isinstance(node, Symbol | Verbatim | Quantity)
+    is_figure = isinstance(node, Relation) and not _OF_FIGURES.isdisjoint(node.signs)
+    return is_list or is_figure or isinstance(node, Symbol | Verbatim | Quantity)
 
 
 def _several(one: Node, two: Node, names: frozenset[str], judge: Judge) -> Decision | None:

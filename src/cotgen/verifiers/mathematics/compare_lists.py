@@ -261,6 +261,9 @@ def _list_beside_tuple(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     members = _members(one.items, two.items, "tuple", judge)
     if members.finding != "equal":
         return members
+    if (one.open, one.close, two.open) == ("[", "]", "{") and _may_be_interval(one):
+        # An attempt may list a set as programs do, but a gold in brackets is an interval.
+        return different("tuple", "the ends of an interval alone")
     in_order = _in_order(one.items, two.items, judge).finding == "equal"
     if in_order and "" in (one.open, two.open) and not _may_be_interval(one):
         return equal("tuple")

@@ -113,6 +113,8 @@ def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
             return undecided("equation", "the same value under another name")
     if one.signs == two.signs == ("=",):
         return _equations(one, two)
+    if _contradict(one, two):
+        return different("relation", "one denies what the other says")
     if not _ORDERED.issuperset(one.signs + two.signs):
         return _of_other_kinds(one, two, judge)
     return _inequalities(one, two)
@@ -303,6 +305,22 @@ def _of_other_kinds(one: Relation, two: Relation, judge: Judge) -> Decision:
             if all(judge(*pair).finding == "equal" for pair in pairs):
                 return equal("relation")
     return undecided("relation", "relations that were not shown to be the same")
+
+
+_OPPOSITE = ({"=", "!="}, {"=", "<"}, {"=", ">"}, {"parallel", "perp"})
+
+
+def _contradict(one: Relation, two: Relation) -> bool:
+    """`x = 1` and `x \\ne 1`, or parallel and perpendicular, of the same two sides."""
+    if not (len(one.signs) == len(two.signs) == 1) or {*one.signs, *two.signs} not in _OPPOSITE:
+        return False
+    if "perp" in (*one.signs, *two.signs):
+        return set(one.sides) == set(two.sides)
+    try:
+        left, right = (algebra.normal(_gap(relation)) for relation in (one, two))
+    except Unreadable:
+        return False
+    return forms.proportional(left, right) is not None
 
 
 _ORDERED = frozenset(("<", "<=", ">", ">=", "!="))

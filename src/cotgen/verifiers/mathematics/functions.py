@@ -132,8 +132,10 @@ def ln(at: Calculator, arg: Form) -> Form:
         return constant(Fraction(1))
     if value is None:
         return ln_of_product(at, arg)
-    if value <= 0:
-        raise Undefined("the logarithm of a number that is not positive")
+    if value < 0:
+        return opaque("ln", arg)  # Not real: the numeric tier knows its principal value.
+    if value == 0:
+        raise Undefined("the logarithm of zero")
     parts = [(key, power) for key, power in primes(value.numerator)]
     parts += [(key, -power) for key, power in primes(value.denominator)]
     return at.total(at.scale(generator(f"l:{key}"), Fraction(power)) for key, power in parts)
@@ -264,7 +266,7 @@ def _calculated(name: str, values: list[Fraction]) -> Fraction | None:
         return None
     if name == "factorial" and 0 <= whole[0] <= MAX_FACTORIAL:
         return Fraction(factorial(whole[0]))
-    if name == "binomial" and 0 <= whole[1] <= whole[0] and _fits(*whole):
+    if name == "binomial" and min(whole) >= 0 and _fits(*whole):
         return Fraction(comb(*whole))
     if name in ("gcd", "lcm"):
         return Fraction(gcd(*whole) if name == "gcd" else lcm(*whole))
@@ -274,7 +276,7 @@ def _calculated(name: str, values: list[Fraction]) -> Fraction | None:
 
 
 def _fits(over: int, under: int) -> bool:
-    smaller = min(under, over - under)
+    smaller = max(0, min(under, over - under))
     if smaller * over.bit_length() > MAX_BITS:
         raise TooBig("a binomial coefficient too big to work out")
     return True
