@@ -40,6 +40,8 @@ def function(at: Calculator, name: str, args: list[Form]) -> Form:
         return opaque(name, *sorted(args, key=Form.key))
     if name == "binomial" and values[1] is None:
         return binomial(at, *args)
+    if name == "binomial" and values[0] is None and values[1] in _SMALL:
+        return short_binomial(at, args[0], int(values[1] or 0))
     if all(value is not None for value in values):
         number = _calculated(name, [value for value in values if value is not None])
         if number is not None:
@@ -210,6 +212,17 @@ def binomial(at: Calculator, whole: Form, part: Form) -> Form:
     rest = at.add(whole, at.scale(part, Fraction(-1)))
     under = at.multiply(_factorial(at, part), _factorial(at, rest))
     return at.multiply(_factorial(at, whole), at.inverse(under))
+
+
+_SMALL = range(8)
+
+
+def short_binomial(at: Calculator, whole: Form, part: int) -> Form:
+    """`\\binom{n}{2}` as n(n - 1)/2."""
+    result = constant(Fraction(1, factorial(part)))
+    for step in range(part):
+        result = at.multiply(result, at.add(whole, constant(Fraction(-step))))
+    return result
 
 
 def _factorial(at: Calculator, arg: Form) -> Form:
