@@ -10,7 +10,7 @@ from itertools import product
 
 from cotgen.verifiers.mathematics import effort, sets, whole_numbers
 from cotgen.verifiers.mathematics.amounts import quantities
-from cotgen.verifiers.mathematics.compare_constants import constants, shifted
+from cotgen.verifiers.mathematics.compare_constants import constants, shifted, turns
 from cotgen.verifiers.mathematics.compare_lists import sequences
 from cotgen.verifiers.mathematics.compare_matrices import matrices
 from cotgen.verifiers.mathematics.compare_names import (
@@ -176,6 +176,7 @@ _RULES: tuple[Rule, ...] = (
     calls,
     vectors,
     memberships,
+    turns,
     constants,
     several_letters,
     plus_minus,

@@ -265,7 +265,10 @@ def _added(node: Sum) -> str | None:
     return names[0] if alone else None
 
 
-_PROGRAMS: tuple[tuple[str, Literal["i", "e"]], ...] = (("I", "i"), ("j", "i"), ("E", "e"))
+_PROGRAMS: tuple[tuple[str, Literal["i", "e"]], ...] = (
+    *(("I", "i"), ("j", "i"), ("imath", "i"), ("jmath", "i")),
+    ("E", "e"),
+)
 
 
 def several_letters(one: Node, two: Node, _: Judge) -> Decision | None:

@@ -69,7 +69,7 @@ _NO_VALUES = re.compile(
 )
 _RATIO = re.compile(r"([0-9]{1,12}) to ([0-9]{1,12})(?: to ([0-9]{1,12}))?")
 
-_OUT_OF = re.compile(r"([0-9]{1,12}) (?:out of|over) ([0-9]{1,12})")
+_OUT_OF = re.compile(r"([0-9]{1,12}) (?:out of|in|over) ([0-9]{1,12})")
 
 
 def _with_figures(flat: str) -> Meaning | None:
@@ -88,7 +88,7 @@ def _with_figures(flat: str) -> Meaning | None:
     number = ordinal_number(flat)
     if number is not None:
         return Meaning(_place(number))
-    node = based(flat) or compound(flat)
+    node = based(flat) or compound(flat) or _set_of_numbers(flat.lower())
     return Meaning(node) if node is not None else None
 
 
@@ -209,11 +209,16 @@ _SET = re.compile(
     r"(all |any |every |the set of (?:all )?|set of (?:all )?)?(?:the )?"
     r"(?:(positive|negative|non-?negative|non-?positive|non-?zero) )?"
     r"(?:(real|rational|complex|natural|whole) (?:numbers?|values)|(reals|integers?|rationals))"
-    r"(?: (?:of )?[a-z])?(?: except(?: for)? (zero))?"
+    r"(?: (?:of )?[a-z])?(?: except(?: for)?(?: [a-z] ?=)? (zero|-?[0-9]{1,9}))?"
 )
 _NAMED_SETS = {
-    "rational": "Q", "rationals": "Q", "complex": "C", "natural": "N", "whole": "N0",
-    "integer": "Z", "integers": "Z",
+    "rational": "Q",
+    "rationals": "Q",
+    "complex": "C",
+    "natural": "N",
+    "whole": "N0",
+    "integer": "Z",
+    "integers": "Z",
 }
 _POSITIVE_SETS = {"Z": "Z+", "Q": "Q+"}
 _ZERO = Number(Fraction(0))
@@ -222,12 +227,12 @@ _ZERO = Number(Fraction(0))
 def _set_of_numbers(lowered: str) -> Node | None:
     """`all positive real numbers`, `integers`; a single `integer` is a kind of number."""
     found = _SET.fullmatch(lowered)
-    if found is None or not (found[1] or lowered.rstrip("0").endswith("s")):
+    if found is None or not (found[1] or lowered.endswith("s")):
         return None
     every, sign, kind, plural, zero = found.groups()
     name = _NAMED_SETS.get(kind or plural)
     if name is None:
-        return _reals(sign, zero)
+        return _reals(sign, None if zero is None else Fraction(0 if zero == "zero" else zero))
     if not every and name != "Z":
         return None
     if sign is None and zero is None:
@@ -236,11 +241,11 @@ def _set_of_numbers(lowered: str) -> Node | None:
     return Numbers(other) if other and sign == "positive" and zero is None else None
 
 
-def _reals(sign: str | None, zero: str | None) -> Node | None:
+def _reals(sign: str | None, left_out: Fraction | None) -> Node | None:
     below, above = Product((Number(Fraction(-1)), Constant("oo"))), Constant("oo")
-    nonzero = Without(Reals(), Sequence("{", "}", (_ZERO,)))
-    if zero is not None:
-        return nonzero if sign is None else None
+    if left_out is not None:
+        others = Without(Reals(), Sequence("{", "}", (Number(left_out),)))
+        return others if sign is None else None
     match (sign or "").replace("-", ""):
         case "":
             return Reals()
@@ -253,7 +258,7 @@ def _reals(sign: str | None, zero: str | None) -> Node | None:
         case "nonpositive":
             return Sequence("(", "]", (below, _ZERO))
         case _:
-            return nonzero
+            return Without(Reals(), Sequence("{", "}", (_ZERO,)))
 
 
 # --- options --------------------------------------------------------------------------------------

@@ -87,8 +87,9 @@ def read(text: str) -> Answer:
     said = _said(flat, key)
     if said is not None:
         return said
+    twice = _said_twice(flat) if flat.endswith(")") else None
     try:
-        return _mathematics(cleaned, key)
+        return _mathematics(twice or cleaned, key)
     except Unreadable as error:
         return _in_words(cleaned, flat, key, str(error))
     except RecursionError:
@@ -142,7 +143,7 @@ def _in_words(cleaned: str, flat: str, key: str, problem: str) -> Answer:
     row = _row(flat, key)
     if row is not None:
         return row
-    for other in (_said_twice(flat), in_figures(flat), _with_unit_in_brackets(flat)):
+    for other in (in_figures(flat), _with_unit_in_brackets(flat)):
         if other is not None:
             try:
                 return _mathematics(other, key)

@@ -17,6 +17,8 @@ _FORMS = (
         r"\1, \2",
     ),
     ("\\in", re.compile(rf"(?:\\[ ,;]|\\q?quad|[ ,])*\( ?{_ANY_INTEGER}\)\Z"), r", \1"),
+    # Delimiters that are not seen.
+    ("t.", re.compile(r"\\(?:left|right) ?\.(?![0-9])"), ""),
     ("}", re.compile(r"(?<![A-Za-z^_}])\{([-+:=<>*/])\}"), r"\1"),
     ("}}", re.compile(r"\^\{(-?[0-9])\}(?=\})"), r"^\1"),
     ("10", re.compile(r"(?<=[0-9])( ?)[xX] ?10 ?(?:\^|\*\*)"), r"\\times 10^"),
