@@ -6,6 +6,7 @@ meet prove nothing, however narrow, so this tier never confirms.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -151,17 +152,35 @@ def _excludes_zero(interval: Interval) -> bool:
     return bool(interval.a > 0 or interval.b < 0)
 
 
+class _Contexts(threading.local):
+    """mpmath's contexts by precision. One takes a millisecond to make, and no two threads may work
+    in the same."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, tuple[MPIntervalContext, MPContext]] = {}
+
+    def of(self, precision: int) -> tuple[MPIntervalContext, MPContext]:
+        found = self.made.get(precision)
+        if found is None:
+            found = MPIntervalContext(), MPContext()
+            for context in found:
+                context.prec = precision
+            if precision in PRECISIONS:
+                self.made[precision] = found
+        return found
+
+
+_contexts = _Contexts()
+
+
 class _Evaluator:
-    """Interval arithmetic at one precision and one point, in contexts of its own."""
+    """Interval arithmetic at one precision and one point."""
 
     def __init__(
         self, precision: int, point: Mapping[str, Fraction], *, real: bool = False
     ) -> None:
         self.real = real
-        self.iv = MPIntervalContext()
-        self.iv.prec = precision
-        self.mp = MPContext()
-        self.mp.prec = precision
+        self.iv, self.mp = _contexts.of(precision)
         self.point = point
 
     def value(self, node: Node) -> _Box:
