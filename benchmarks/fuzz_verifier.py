@@ -7,7 +7,8 @@ mutated further, so that the search goes where the code has not been. What must 
 
 - `exception`: nothing is raised, neither outright nor inside (verdict by method `error`);
 - `slow`: no verdict takes more than a second of CPU, or longer than its deadline and half a second;
-- `asymmetric`: gold and answer may change places without turning `correct` into `incorrect`;
+- `asymmetric`: gold and answer may change places without turning `correct` into `incorrect`,
+  unless a gold of many digits is met by what rounds to it;
 - `self`: an answer is never `incorrect` beside itself;
 - `dress`: blanks, \\left and \\right, \\displaystyle, braces or a line's end never turn `correct`
   into `incorrect`, or the other way round.
@@ -170,7 +171,9 @@ Rule = Callable[[Judge, tuple[str, ...]], str]
 def asymmetric(judge: Judge, texts: tuple[str, ...]) -> str:
     one, two = texts
     there, back = judge(box(one), box(two)), judge(box(two), box(one))
-    wrong = {there.outcome, back.outcome} == OPPOSITE
+    # A gold of many digits was rounded; an answer of many digits is still not the exact gold.
+    rounded = "rounded" in (there.method, back.method)
+    wrong = {there.outcome, back.outcome} == OPPOSITE and not rounded
     return f"{kind(there)} | {kind(back)}" if wrong else ""
 
 

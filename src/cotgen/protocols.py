@@ -34,6 +34,8 @@ Section = Literal["teachers", "verifier"]
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 """What may name a run, a teacher or a dataset: it becomes the name of a file or a folder."""
+Deadline = Annotated[float, Field(gt=0, le=3_600)]
+"""Seconds for one verdict: an hour is what any timer can keep, and far too long for an answer."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 Draw = Callable[[str], Random]

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import PositiveFloat
-
-from cotgen.protocols import Component
+from cotgen.protocols import Component, Deadline
 from cotgen.records import Outcome, Problem, Verdict
 from cotgen.verifiers.mathematics.compare import compare
 from cotgen.verifiers.mathematics.extract import Extraction, extract, extract_gold
@@ -25,7 +23,7 @@ class ChoiceVerifier(Component):
     """
 
     kind: Literal["choice"] = "choice"
-    timeout_s: PositiveFloat = 5.0
+    timeout_s: Deadline = 5.0
     """Seconds for one answer; a later verdict is `unverifiable`."""
 
     def verify(self, problem: Problem, solution: str) -> Verdict:

@@ -8,10 +8,10 @@ import time
 from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from cotgen.errors import RecipeError
-from cotgen.protocols import Component
+from cotgen.protocols import Component, Deadline
 from cotgen.records import Outcome, Problem, Verdict, clean
 from cotgen.sandbox.client import (
     Exit,
@@ -50,7 +50,7 @@ class CodeVerifier(Component):
     incidental = frozenset({"sandbox"})
 
     kind: Literal["code"] = "code"
-    timeout_s: PositiveFloat = 10.0
+    timeout_s: Deadline = 10.0
     """Seconds for all tests of one attempt; a later verdict is `unverifiable`."""
     cpu_s: int = Field(default=4, ge=1)
     """Seconds of CPU time for the program (for each input, where it reads one): more is a failed

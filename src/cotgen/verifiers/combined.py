@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from pydantic import PositiveFloat, field_validator
+from pydantic import field_validator
 
-from cotgen.protocols import Component
+from cotgen.protocols import Component, Deadline
 from cotgen.records import Problem, Verdict
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class AnyOfVerifier(Component):
     """Accept what one of several verifiers accepts; reject only what all of them reject."""
 
     kind: Literal["any_of"] = "any_of"
-    timeout_s: PositiveFloat = 10.0
+    timeout_s: Deadline = 10.0
     """Seconds for all parts together; a later verdict is `unverifiable`."""
     of: tuple[AnyVerifier, ...]
     """The verifiers, asked in this order until one accepts."""
@@ -44,7 +44,7 @@ class AllOfVerifier(Component):
     """Accept what all of several verifiers accept; reject what one of them rejects."""
 
     kind: Literal["all_of"] = "all_of"
-    timeout_s: PositiveFloat = 10.0
+    timeout_s: Deadline = 10.0
     """Seconds for all parts together; a later verdict is `unverifiable`."""
     of: tuple[AnyVerifier, ...]
     """The verifiers, asked in this order until one rejects."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import PositiveFloat
-
-from cotgen.protocols import Component
+from cotgen.protocols import Component, Deadline
 from cotgen.records import Problem, Verdict
 from cotgen.verifiers.mathematics.extract import extract, extract_gold
 
@@ -19,7 +17,7 @@ class ExactVerifier(Component):
     """Accept the gold answer only, character for character."""
 
     kind: Literal["exact"] = "exact"
-    timeout_s: PositiveFloat = 5.0
+    timeout_s: Deadline = 5.0
     """Seconds for one answer; a later verdict is `unverifiable`."""
     ignore_case: bool = False
     """Compare without regard to case."""

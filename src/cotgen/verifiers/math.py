@@ -6,9 +6,7 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from pydantic import PositiveFloat
-
-from cotgen.protocols import Component
+from cotgen.protocols import Component, Deadline
 from cotgen.records import Outcome, Problem, Verdict
 from cotgen.verifiers.mathematics import symbolic
 from cotgen.verifiers.mathematics.compare import compare
@@ -31,7 +29,7 @@ class MathVerifier(Component):
     """Accept what is proven equal to the gold answer, reject what is proven different."""
 
     kind: Literal["math"] = "math"
-    timeout_s: PositiveFloat = 5.0
+    timeout_s: Deadline = 5.0
     """Seconds for one answer; a later verdict is `unverifiable`."""
     forms: tuple[Form, ...] = DEFAULT_FORMS
     """Where an answer may stand: `box`, `hashes` (####), `answer_line` (A:), `phrase`, `tag`,

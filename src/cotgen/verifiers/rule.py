@@ -9,10 +9,10 @@ from functools import cached_property, partial
 from typing import Literal
 
 import msgspec
-from pydantic import JsonValue, PositiveFloat, ValidationError, ValidationInfo, field_validator
+from pydantic import JsonValue, ValidationError, ValidationInfo, field_validator
 
 from cotgen.errors import RecipeError
-from cotgen.protocols import Component
+from cotgen.protocols import Component, Deadline
 from cotgen.records import Problem, Verdict
 from cotgen.verifiers.mathematics.extract import Extraction, after_thought, extract
 from cotgen.verifiers.rules import RULES
@@ -26,7 +26,7 @@ class RuleVerifier(Component):
     """Accept what keeps a rule, by a predicate in Python."""
 
     kind: Literal["rule"] = "rule"
-    timeout_s: PositiveFloat = 5.0
+    timeout_s: Deadline = 5.0
     """Seconds for one answer; a later verdict is `unverifiable`."""
     rule: str
     """`game24`, `json_schema`, `json_equal`, `sorted_list`, `regex`, `contains`, `length`, or a

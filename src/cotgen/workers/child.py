@@ -33,7 +33,7 @@ def main() -> None:
     _write(replies, READY)
     while (frame := _read(requests)) is not None:
         # The parent kills a late child. If the parent is gone, the kernel does.
-        signal.setitimer(signal.ITIMER_REAL, job.timeout_s + 1)
+        signal.setitimer(signal.ITIMER_REAL, min(job.timeout_s, _LONGEST_S) + 1)
         try:
             reply = DONE + msgspec.msgpack.encode(job.function(*decode(frame)))
         except MemoryError:
@@ -42,6 +42,10 @@ def main() -> None:
             reply = FAILED + f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write(replies, reply)
+
+
+_LONGEST_S = 1_000_000.0
+"""The kernel's timers hold no number of seconds that a user's own class may ask for."""
 
 
 def _private_stdout() -> BinaryIO:

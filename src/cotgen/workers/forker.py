@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import signal
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -21,18 +22,35 @@ from cotgen.workers.frames import ANSWER, DONE, FAILED, LENGTH, READY, SECONDS, 
 
 
 def main() -> None:
-    """Serve requests until the parent closes the pipe. The module has `warm` and `answer`."""
+    """Serve requests until the parent closes the pipe. The module has `load`, which it cannot do
+    without, `warm`, which makes later answers faster, and `answer`."""
     path, memory_mb = json.loads(sys.argv[2])
     requests, replies = sys.stdin.buffer, os.dup(1)
     os.dup2(2, 1)
     module = _loaded(path)
-    module.warm()
+    module.load()
     gc.disable()  # Collecting would copy every page of the parent into the fork.
     limit_memory(memory_mb)
     confine(may_fork=True)
     os.write(replies, framed(READY))
-    while (frame := _read(requests)) is not None:
+    is_warm = False
+    while True:
+        if not is_warm and not _is_asked(requests):
+            # Whoever waits for the start comes first; until the next request there is time.
+            module.warm()
+            is_warm = True
+        frame = _read(requests)
+        if frame is None:
+            return
         os.write(replies, framed(_forked(module, frame, replies)))
+
+
+_SOON_S = 0.02
+"""Who waited for READY asks within this time."""
+
+
+def _is_asked(requests: BinaryIO) -> bool:
+    return bool(select.select([requests], [], [], _SOON_S)[0])
 
 
 def _loaded(path: str) -> ModuleType:

@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 class Helper:
     """A child process that answers one request at a time with the `answer` of a module.
 
-    The module is a file that imports nothing of its package; `warm` loads what `answer` will need.
+    The module is a file that imports nothing of its package: `load` and `warm` prepare `answer`.
 
     It starts when it is first needed, is started again after it had to be killed, belongs to the
     process that started it (a fork starts its own), and ends with it.

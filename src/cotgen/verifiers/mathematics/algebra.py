@@ -217,6 +217,8 @@ class Calculator:
 
     def opaque_power(self, base: Form, exponent: Fraction) -> Form:
         """`(x + 1)^{5/3}` as x + 1 times the square of one generator, its third root."""
+        if exponent < 0:
+            return self.inverse(self.opaque_power(base, -exponent))
         whole = exponent.numerator // exponent.denominator
         if not 0 <= whole <= MAX_WHOLE_PART or exponent.denominator > MAX_INDEX:
             return opaque("pow", base, constant(exponent))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from itertools import product
 
-from cotgen.verifiers.mathematics import effort, sets
+from cotgen.verifiers.mathematics import effort, sets, whole_numbers
 from cotgen.verifiers.mathematics.amounts import quantities
-from cotgen.verifiers.mathematics.compare_constants import constants, shifted
+from cotgen.verifiers.mathematics.compare_constants import constants, shifted, turns
 from cotgen.verifiers.mathematics.compare_lists import sequences
 from cotgen.verifiers.mathematics.compare_matrices import matrices
 from cotgen.verifiers.mathematics.compare_names import (
+    calls,
     capital_constants,
     combinations,
     constants_of_integration,
@@ -22,12 +23,14 @@ from cotgen.verifiers.mathematics.compare_names import (
     residues,
     several_letters,
     unit_exponentials,
+    vectors,
     verbatim,
 )
+from cotgen.verifiers.mathematics.compare_pieces import pieces
 from cotgen.verifiers.mathematics.compare_quantities import degrees, percents, ratios
 from cotgen.verifiers.mathematics.compare_relations import memberships, relations, unions
 from cotgen.verifiers.mathematics.compare_signs import plus_minus
-from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, texts
+from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, letters, texts
 from cotgen.verifiers.mathematics.dates import dates
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, unanimous, undecided
 from cotgen.verifiers.mathematics.guesses import guesses
@@ -140,9 +143,11 @@ def judge(one: Node, two: Node) -> Decision:
 
 
 def _values(one: Node, two: Node, _: Judge) -> Decision | None:
-    if isinstance(one, SCALARS) and isinstance(two, SCALARS):
-        return compare_scalars(one, two)
-    return None
+    if not (isinstance(one, SCALARS) and isinstance(two, SCALARS)):
+        return None
+    if whole_numbers.differ(one, two):
+        return different("algebra", "another value")
+    return compare_scalars(one, two)
 
 
 def _kinds(one: Node, two: Node, _: Judge) -> Decision | None:
@@ -161,12 +166,17 @@ _RULES: tuple[Rule, ...] = (
     clocks,
     dates,
     marks,
+    letters,
     texts,
     bases,
     verbatim,
     number_sets,
     combinations,
+    pieces,
+    calls,
+    vectors,
     memberships,
+    turns,
     constants,
     several_letters,
     plus_minus,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import permutations
 
+from cotgen.verifiers.mathematics import algebra
 from cotgen.verifiers.mathematics.decision import Decision, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -21,6 +22,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Sequence,
     Sum,
     Symbol,
+    Unreadable,
     Verbatim,
     children,
     symbols,
@@ -32,6 +34,7 @@ from cotgen.verifiers.mathematics.unfold import unfold
 _CONSTANT = re.compile(r"[CcKkABDnm]|[CcKkA]_[0-9]")
 _ARBITRARY = re.compile(r"C|[CcK]_[0-9]")
 _INTEGERS = frozenset("knm")
+_OF_FIGURES = frozenset(("parallel", "perp", "cong", "sim"))
 _UNKNOWNS = frozenset(("x", "y", "z", "t", "u", "s", "r", "theta"))
 _MAX_LETTERS = 3
 
@@ -79,7 +82,8 @@ def _constants_in(node: Sequence) -> frozenset[str]:
 def _is_no_formula(node: Node) -> bool:
     """Letters alone name something; the members of a list are looked at one by one."""
     is_list = isinstance(node, Sequence) and node.open in ("", "{")
-    return is_list or isinstance(node, Symbol | Verbatim | Quantity)
+    is_figure = isinstance(node, Relation) and not _OF_FIGURES.isdisjoint(node.signs)
+    return is_list or is_figure or isinstance(node, Symbol | Verbatim | Quantity)
 
 
 def _several(one: Node, two: Node, names: frozenset[str], judge: Judge) -> Decision | None:
@@ -125,6 +129,33 @@ def _are_numbered(first: frozenset[str], second: frozenset[str]) -> bool:
     """Whether `c_1` stands beside `c_2`: numbers of one kind, which are told apart."""
     stems = [{name[0] for name in names if len(name) > 1} for names in (first, second)]
     return bool(stems[0] & stems[1])
+
+
+def turns(one: Node, two: Node, _: Judge) -> Decision | None:
+    """`\\frac{\\pi}{4} + k\\pi` is `\\frac{5\\pi}{4} + n\\pi`: the letter is any whole number."""
+    parts = [_turning(_value(node)) for node in (one, two)]
+    if parts[0] is None or parts[1] is None:
+        return None
+    (step, start), (other, place) = parts
+    if abs(step) != abs(other):
+        return None
+    return equal("constant") if ((start - place) / step).denominator == 1 else None
+
+
+def _turning(node: Node) -> tuple[Fraction, Fraction] | None:
+    """The step and the start of an angle that a whole number of steps is added to, as parts of π."""
+    if not isinstance(node, SCALARS) or len(symbols(node)) != 1 or not symbols(node) <= _INTEGERS:
+        return None
+    try:
+        form = algebra.normal(node)
+    except Unreadable:
+        return None
+    (name,) = symbols(node)
+    turn, pi = ("v:" + name, Fraction(1)), ("c:pi", Fraction(1))
+    step = form.over.get(tuple(sorted((turn, pi))), Fraction(0))
+    start = form.over.get((pi,), Fraction(0))
+    whole = form.under == {(): Fraction(1)} and len(form.over) == bool(step) + bool(start)
+    return (step, start) if step and whole else None
 
 
 def _value(node: Node) -> Node:

@@ -31,7 +31,7 @@ MAX_PAIRS = 400
 
 
 def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
-    one, two = _by_components(one), _by_components(two)
+    one, two = (_by_solutions(_by_components(node)) for node in (one, two))
     first, second = _any_integer(one), _any_integer(two)
     if first and second:
         return judge(_renamed(one, first), _renamed(two, second))
@@ -124,6 +124,33 @@ def _by_components(node: Node) -> Node:
             return Sequence("", "", tuple(Relation(pair, ("=",)) for pair in pairs))
         case _:
             return node
+
+
+_MOST_NAMES = 6
+
+
+def _by_solutions(node: Node) -> Node:
+    """`x = 2, y = 3, x = 3, y = 2` as the pairs (2,3) and (3,2)."""
+    if not isinstance(node, Sequence) or node.open not in ("", "{"):
+        return node
+    names = [_assigned_name(item) for item in node.items]
+    width = len(set(names))
+    repeated = names[:width] * (len(names) // width if width else 0)
+    if not 1 < width <= _MOST_NAMES or names != repeated or None in names or width == len(names):
+        return node
+    places = sorted(range(width), key=lambda place: str(names[place]))
+    values = [item.sides[1] for item in node.items if isinstance(item, Relation)]
+    rows = (values[start : start + width] for start in range(0, len(values), width))
+    points = tuple(Sequence("(", ")", tuple(row[place] for place in places)) for row in rows)
+    return Sequence(node.open, node.close, points)
+
+
+def _assigned_name(node: Node) -> str | None:
+    match node:
+        case Relation((Symbol(name), _), ("=",)) if "_" not in name:
+            return name
+        case _:
+            return None
 
 
 def _named_beside(one: Sequence, two: Sequence, judge: Judge) -> Decision:
@@ -261,6 +288,9 @@ def _list_beside_tuple(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     members = _members(one.items, two.items, "tuple", judge)
     if members.finding != "equal":
         return members
+    if (one.open, one.close, two.open) == ("[", "]", "{") and _may_be_interval(one):
+        # An attempt may list a set as programs do, but a gold in brackets is an interval.
+        return different("tuple", "the ends of an interval alone")
     in_order = _in_order(one.items, two.items, judge).finding == "equal"
     if in_order and "" in (one.open, two.open) and not _may_be_interval(one):
         return equal("tuple")

@@ -23,7 +23,7 @@ from cotgen.verifiers.mathematics.nodes import (
     children,
     symbols,
 )
-from cotgen.verifiers.mathematics.rebuild import replaced
+from cotgen.verifiers.mathematics.rebuild import rebuilt, replaced
 from cotgen.verifiers.mathematics.rules import Judge
 from cotgen.verifiers.mathematics.unfold import unfold
 
@@ -44,7 +44,7 @@ def marks(one: Node, two: Node, judge: Judge) -> Decision | None:
         if inner is None:
             continue
         if _inner(other) is not None:
-            return undecided("name", "names with other marks")
+            return _two_marked(marked, other)
         if (
             _letters(inner)
             and _may_lack_mark(marked, inner)
@@ -54,6 +54,59 @@ def marks(one: Node, two: Node, judge: Judge) -> Decision | None:
         if isinstance(other, SCALARS):
             return undecided("name", "a name beside something else")
     return None
+
+
+_CORNERS = 3
+
+
+def _two_marked(one: Node, two: Node) -> Decision:
+    """Other points make another vector, line or triangle; an angle has many names, but one vertex.
+
+    The points of a line or a triangle are in order, for `AB` is `BA`.
+    """
+    assert isinstance(one, Function)
+    assert isinstance(two, Function)
+    first, second = _letters(one.args[0]), _letters(two.args[0])
+    if one.name == two.name and first != second and len(first) == len(second) > 0:
+        capitals = (first + second).isupper() and len(first) > 1
+        if one.name in ("mark vec", "mark triangle") or (one.name == "mark bar" and capitals):
+            return different("name", "another name")
+        if one.name == "mark angle" and len(first) == _CORNERS and first[1] != second[1]:
+            return different("name", "an angle at another vertex")
+    return undecided("name", "names with other marks")
+
+
+def vectors(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """Sums of multiples of vectors, as expressions in their names.
+
+    Some write the arrow (or bold letters) and some do not.
+    """
+    names = [_arrows(node) for node in (one, two)]
+    if not any(names) or not (isinstance(one, SCALARS) and isinstance(two, SCALARS)):
+        return None
+    if all(names):
+        return judge(_without_arrows(one, "vec "), _without_arrows(two, "vec "))
+    if (names[0] or symbols(one)) != (names[1] or symbols(two)):
+        return None
+    found = judge(_without_arrows(one, ""), _without_arrows(two, ""))
+    return found if found.finding == "equal" else undecided("name", "arrows on one side only")
+
+
+def _arrows(node: Node) -> frozenset[str]:
+    """The letters with an arrow."""
+    match node:
+        case Function("mark vec", (Symbol(name),)) if len(name) == 1:
+            return frozenset({name})
+        case _:
+            return frozenset[str]().union(*map(_arrows, children(node)))
+
+
+def _without_arrows(node: Node, prefix: str) -> Node:
+    match node:
+        case Function("mark vec", (Symbol(name),)) if len(name) == 1:
+            return Symbol(prefix + name)
+        case _:
+            return rebuilt(node, lambda child: _without_arrows(child, prefix))
 
 
 def _inner(node: Node) -> Node | None:
@@ -96,9 +149,19 @@ def number_sets(one: Node, two: Node, _: Judge) -> Decision | None:
         return None
     if names[0] == names[1]:
         return equal("set")
-    if all(name in _STANDARD or name == "R" for name in names):
+    if all(name in _STANDARD or name == "R" for name in names) or _is_positive(*names):
         return different("set", "another set of numbers")
     return undecided("set", "sets of numbers that may be the same")
+
+
+def _is_positive(*names: str | None) -> bool:
+    """Whether one of two sets leaves out negative numbers, and the other has them."""
+    return any(name in _POSITIVE for name in names) and any(
+        name in _STANDARD or name == "R" for name in names
+    )
+
+
+_POSITIVE = frozenset(("N", "N+", "N*", "N0", "Z+", "Q+"))
 
 
 def _set_name(node: Node) -> str | None:
@@ -124,6 +187,22 @@ def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
         if isinstance(other, SCALARS) and not (isinstance(other, Function) and other.name == "?C"):
             return judge(Function("binomial", call.args), other)
     return None
+
+
+def calls(one: Node, two: Node, _: Judge) -> Decision | None:
+    """`f(x)` beside `x^2 + 1` only repeats what was asked for."""
+    for call, other in ((one, two), (two, one)):
+        named = isinstance(call, Function) and call.name[:1] == "?" and len(call.name) == 2
+        if not (named and call.args == (Symbol("x"),)) or not isinstance(other, SCALARS):
+            continue
+        if not _calls_something(other) and symbols(other) <= {"x"}:
+            return different("name", "a function's name instead of its value")
+    return None
+
+
+def _calls_something(node: Node) -> bool:
+    own = isinstance(node, Function) and node.name.startswith("?")
+    return own or any(map(_calls_something, children(node)))
 
 
 def residues(one: Node, two: Node, judge: Judge) -> Decision | None:
@@ -186,7 +265,10 @@ def _added(node: Sum) -> str | None:
     return names[0] if alone else None
 
 
-_PROGRAMS: tuple[tuple[str, Literal["i", "e"]], ...] = (("I", "i"), ("j", "i"), ("E", "e"))
+_PROGRAMS: tuple[tuple[str, Literal["i", "e"]], ...] = (
+    *(("I", "i"), ("j", "i"), ("imath", "i"), ("jmath", "i")),
+    ("E", "e"),
+)
 
 
 def several_letters(one: Node, two: Node, _: Judge) -> Decision | None:

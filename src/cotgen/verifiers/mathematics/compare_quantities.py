@@ -70,8 +70,9 @@ def degrees(one: Node, two: Node, _: Judge) -> Decision | None:
 
 
 def _has_pi(node: Node) -> bool:
-    """Whether an angle is written with π: then it is in radians, and 60° is π/3."""
-    return node == Constant("pi") or any(map(_has_pi, children(node)))
+    """Whether an angle is written with π or an arc: then it is in radians, and 60° is π/3."""
+    inverse = isinstance(node, Function) and node.name.startswith("arc")
+    return node == Constant("pi") or inverse or any(map(_has_pi, children(node)))
 
 
 def _within_sums(one: Node, two: Node) -> Decision | None:

@@ -49,6 +49,11 @@ def unions(one: Node, two: Node, judge: Judge) -> Decision | None:
     match one, two:
         case (Union(first), Union(second)) | (Intersection(first), Intersection(second)):
             pass
+        case (Union(first), Intersection(second)) | (Intersection(first), Union(second)):
+            named = all(isinstance(part, Symbol) for part in first)
+            if named and len(set(first)) > 1 and set(first) == set(second):
+                return different("set", "what is in one of them beside what is in all")
+            return None
         case _:
             return None
     if len(first) != len(second) or len(first) > MAX_PARTS:
@@ -108,11 +113,13 @@ def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
         if renamed is not None:
             return _two_relations(one, renamed, judge)
         if same.finding == "equal":
-            if _is_graph(one, first) and _is_graph(two, second):
+            if _is_graph(one, first) and _is_graph(two, second) and _one_name(one, two):
                 return equal("equation")
             return undecided("equation", "the same value under another name")
     if one.signs == two.signs == ("=",):
         return _equations(one, two)
+    if _contradict(one, two):
+        return different("relation", "one denies what the other says")
     if not _ORDERED.issuperset(one.signs + two.signs):
         return _of_other_kinds(one, two, judge)
     return _inequalities(one, two)
@@ -148,6 +155,13 @@ def _with_argument_of(one: Relation, two: Relation) -> Relation | None:
 def _name_of(relation: Relation) -> Node:
     first, last = relation.sides[0], relation.sides[-1]
     return last if is_name(last) and not is_name(first) else first
+
+
+def _one_name(one: Relation, two: Relation) -> bool:
+    """y may be any function, but `f` is not `g`."""
+    names = [_name_of(relation) for relation in (one, two)]
+    called = {name.name for name in names if isinstance(name, Function)}
+    return len(called) < len(names)
 
 
 def _is_graph(relation: Relation, value: Node) -> bool:
@@ -303,6 +317,22 @@ def _of_other_kinds(one: Relation, two: Relation, judge: Judge) -> Decision:
             if all(judge(*pair).finding == "equal" for pair in pairs):
                 return equal("relation")
     return undecided("relation", "relations that were not shown to be the same")
+
+
+_OPPOSITE = ({"=", "!="}, {"=", "<"}, {"=", ">"}, {"parallel", "perp"})
+
+
+def _contradict(one: Relation, two: Relation) -> bool:
+    """`x = 1` and `x \\ne 1`, or parallel and perpendicular, of the same two sides."""
+    if not (len(one.signs) == len(two.signs) == 1) or {*one.signs, *two.signs} not in _OPPOSITE:
+        return False
+    if "perp" in (*one.signs, *two.signs):
+        return set(one.sides) == set(two.sides)
+    try:
+        left, right = (algebra.normal(_gap(relation)) for relation in (one, two))
+    except Unreadable:
+        return False
+    return forms.proportional(left, right) is not None
 
 
 _ORDERED = frozenset(("<", "<=", ">", ">=", "!="))

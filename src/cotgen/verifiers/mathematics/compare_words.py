@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics.compare_quantities import ratios
@@ -12,8 +13,10 @@ from cotgen.verifiers.mathematics.nodes import (
     Clock,
     Node,
     Number,
+    Quotient,
     Ratio,
     Relation,
+    Sequence,
     Symbol,
     Text,
 )
@@ -33,12 +36,53 @@ def choices(one: Node, two: Node, judge: Judge) -> Decision | None:
             small = letter.lower() if letter in "ABCDE" else letter
             if other in (Symbol(letter), Symbol(small)):
                 return equal("choice")
+            if _is_more_or_denied(letter, other):
+                return different("choice", "several options, or the denial of one")
             return undecided("choice", "a letter alone does not tell what it stands for")
+        case (Choice(), Sequence(_, _, items)) | (Sequence(_, _, items), Choice()) if len(
+            items
+        ) > 1 and all(isinstance(item, Choice) for item in items):
+            return different("choice", "several options beside one")
         case (Choice(_, content), other) if content is not None:
             return judge(content, other)
         case (other, Choice(_, content)) if content is not None:
             return judge(other, content)
     return None
+
+
+def letters(one: Node, two: Node, _: Judge) -> Decision | None:
+    """`AC` as the options A and C, beside a list of options."""
+    for several, other in ((one, two), (two, one)):
+        match several, other:
+            case Text((word,)), Sequence("" | "{", _, items) if _OPTIONS.fullmatch(word):
+                found = sorted(_letter(item) for item in items)
+                if "" not in found and len(set(word)) == len(word):
+                    same = found == sorted(word)
+                    return equal("choice") if same else different("choice", "other options")
+    return None
+
+
+def _letter(node: Node) -> str:
+    match node:
+        case Choice(letter, None) | Symbol(letter) if len(letter) == 1:
+            return letter
+        case _:
+            return ""
+
+
+_OPTIONS = re.compile(r"[A-E]{2,5}")
+
+
+def _is_more_or_denied(letter: str, other: Node) -> bool:
+    """`CD` and `not D` beside an option."""
+    match other:
+        case Text(("not", denied)):
+            return denied.upper() == letter
+        case Text((several,)):
+            distinct = len(set(several)) == len(several)
+            return _OPTIONS.fullmatch(several) is not None and distinct
+        case _:
+            return False
 
 
 def clocks(one: Node, two: Node, judge: Judge) -> Decision | None:
@@ -78,9 +122,32 @@ def _clock_beside(one: Node, two: Node, judge: Judge) -> Decision | None:
                 return different("time", "no such time")
             items = tuple(Number(Fraction(part)) for part in (clock.hour, clock.minute))
             return ratios(Ratio(items), other, judge)
+        if isinstance(clock, Clock) and (value := _value(other)) is not None:
+            return _clock_beside_number(clock, value)
         if isinstance(clock, Clock) and not isinstance(other, Relation):
             return undecided("time", "a time beside something else")
     return None
+
+
+def _value(node: Node) -> Fraction | None:
+    match node:
+        case Number(value):
+            return value
+        case Quotient(Number(over), Number(under)) if under:
+            return over / under
+        case _:
+            return None
+
+
+def _clock_beside_number(clock: Clock, value: Fraction) -> Decision:
+    """`1:30` may be a ratio, 1.5 hours or 90 minutes, and `3 PM` or `3:00` simply 3."""
+    hour, minute = clock.hour, clock.minute
+    meanings = {hour + Fraction(minute, 60), Fraction(60 * hour + minute)}
+    meanings |= {hour % 12 + Fraction(minute, 60)} if clock.half else set()
+    meanings |= {Fraction(hour, minute)} if minute and not clock.half else set()
+    if value in meanings:
+        return undecided("time", "a time beside a number that may mean it")
+    return different("time", "a number that is not this time")
 
 
 def texts(one: Node, two: Node, _: Judge) -> Decision | None:
@@ -89,7 +156,7 @@ def texts(one: Node, two: Node, _: Judge) -> Decision | None:
     for text, other in ((one, two), (two, one)):
         if not isinstance(text, Text):
             continue
-        return word_beside(text, other)
+        return word_beside(text, other, in_gold=text is one)
     return None
 
 

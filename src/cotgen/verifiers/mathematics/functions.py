@@ -40,6 +40,8 @@ def function(at: Calculator, name: str, args: list[Form]) -> Form:
         return opaque(name, *sorted(args, key=Form.key))
     if name == "binomial" and values[1] is None:
         return binomial(at, *args)
+    if name == "binomial" and values[0] is None and values[1] in _SMALL:
+        return short_binomial(at, args[0], int(values[1] or 0))
     if all(value is not None for value in values):
         number = _calculated(name, [value for value in values if value is not None])
         if number is not None:
@@ -132,8 +134,10 @@ def ln(at: Calculator, arg: Form) -> Form:
         return constant(Fraction(1))
     if value is None:
         return ln_of_product(at, arg)
-    if value <= 0:
-        raise Undefined("the logarithm of a number that is not positive")
+    if value < 0:
+        return opaque("ln", arg)  # Not real: the numeric tier knows its principal value.
+    if value == 0:
+        raise Undefined("the logarithm of zero")
     parts = [(key, power) for key, power in primes(value.numerator)]
     parts += [(key, -power) for key, power in primes(value.denominator)]
     return at.total(at.scale(generator(f"l:{key}"), Fraction(power)) for key, power in parts)
@@ -210,6 +214,17 @@ def binomial(at: Calculator, whole: Form, part: Form) -> Form:
     return at.multiply(_factorial(at, whole), at.inverse(under))
 
 
+_SMALL = range(8)
+
+
+def short_binomial(at: Calculator, whole: Form, part: int) -> Form:
+    """`\\binom{n}{2}` as n(n - 1)/2."""
+    result = constant(Fraction(1, factorial(part)))
+    for step in range(part):
+        result = at.multiply(result, at.add(whole, constant(Fraction(-step))))
+    return result
+
+
 def _factorial(at: Calculator, arg: Form) -> Form:
     return function(at, "factorial", [arg])
 
@@ -264,7 +279,7 @@ def _calculated(name: str, values: list[Fraction]) -> Fraction | None:
         return None
     if name == "factorial" and 0 <= whole[0] <= MAX_FACTORIAL:
         return Fraction(factorial(whole[0]))
-    if name == "binomial" and 0 <= whole[1] <= whole[0] and _fits(*whole):
+    if name == "binomial" and min(whole) >= 0 and _fits(*whole):
         return Fraction(comb(*whole))
     if name in ("gcd", "lcm"):
         return Fraction(gcd(*whole) if name == "gcd" else lcm(*whole))
@@ -274,7 +289,7 @@ def _calculated(name: str, values: list[Fraction]) -> Fraction | None:
 
 
 def _fits(over: int, under: int) -> bool:
-    smaller = min(under, over - under)
+    smaller = max(0, min(under, over - under))
     if smaller * over.bit_length() > MAX_BITS:
         raise TooBig("a binomial coefficient too big to work out")
     return True

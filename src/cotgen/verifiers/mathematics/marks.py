@@ -121,6 +121,8 @@ def _value(text: str, start: int, end: int) -> Extraction | None:
     """Texts and numbers as they are written: a float would change what was said."""
     literals = []
     close = start
+    if text.startswith("{", start):
+        return _object(text, start + 1, end)
     if text.startswith("[", start):
         close = start + 1
         while literal := _LITERAL.match(text, _skip(text, close, end), end):
@@ -140,6 +142,29 @@ def _value(text: str, start: int, end: int) -> Extraction | None:
     if any(is_placeholder(each) for each in texts) or not texts:
         return None
     return Extraction(answer, "json", start, close)
+
+
+_NAME = re.compile(r'"([^"\\]{1,30})"\s{0,9}:\s{0,9}')
+_MOST_NAMES = 8
+
+
+def _object(text: str, start: int, end: int) -> Extraction | None:
+    """`{"x": 1, "y": 2}` as `x = 1, y = 2`; words name nothing that could be compared."""
+    parts: list[str] = []
+    place = _skip(text, start, end)
+    while len(parts) < _MOST_NAMES and (name := _NAME.match(text, place, end)):
+        literal = _LITERAL.match(text, name.end(), end)
+        if literal is None:
+            return None
+        value = _plain(literal[0])
+        parts.append(f"{name[1]} = {value}" if len(name[1]) == 1 else value)
+        place = _skip(text, literal.end(), end)
+        if not text.startswith(",", place):
+            break
+        place = _skip(text, place + 1, end)
+    if not parts or not text.startswith("}", place) or any(map(is_placeholder, parts)):
+        return None
+    return Extraction(", ".join(parts), "json", start - 1, place + 1)
 
 
 def _skip(text: str, place: int, end: int) -> int:

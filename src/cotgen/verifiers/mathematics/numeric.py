@@ -6,6 +6,7 @@ meet prove nothing, however narrow, so this tier never confirms.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,16 +38,16 @@ PRECISIONS = (120, 480, 1_600)
 STEPS_PER_NODE = 15
 MAX_MAGNITUDE = 20_000
 """Bits before or after the point; beyond it exponentials of exponentials lie."""
-_POINTS = ((7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 29, 31, 37, 41, 43), tuple(range(1, 9)))
+POINTS = ((7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 29, 31, 37, 41, 43), tuple(range(1, 9)))
 """Positive whole numbers: unknowns may mean lengths or counts, where √(x²) is x and cos(2πn) 1."""
 
 
 def differ(one: Node, two: Node) -> bool:
     """Whether two expressions are proven to differ, at some point if they hold variables."""
     names = sorted(symbols(one) | symbols(two))
-    if len(names) > len(_POINTS[0]):
+    if len(names) > len(POINTS[0]):
         return False
-    for values in _POINTS if names else ((),):
+    for values in POINTS if names else ((),):
         point = {name: Fraction(value) for name, value in zip(names, values, strict=False)}
         if _differ_at(one, two, point):
             return True
@@ -59,11 +60,11 @@ def differ_below_zero(one: Node, two: Node) -> bool:
     x√(y/x) is √(xy) for positive numbers, and its opposite where both are negative.
     """
     names = sorted(symbols(one) | symbols(two))
-    if not names or len(names) > len(_POINTS[0]):
+    if not names or len(names) > len(POINTS[0]):
         return False
     for signs in ((-1,), (-1, 1), (1, -1)):
         values = (
-            Fraction(value * sign) for value, sign in zip(_POINTS[0], cycle(signs), strict=False)
+            Fraction(value * sign) for value, sign in zip(POINTS[0], cycle(signs), strict=False)
         )
         point = dict(zip(names, values, strict=False))
         if _differ_at(one, two, point, PRECISIONS[:1], real=True):
@@ -151,17 +152,35 @@ def _excludes_zero(interval: Interval) -> bool:
     return bool(interval.a > 0 or interval.b < 0)
 
 
+class _Contexts(threading.local):
+    """mpmath's contexts by precision. One takes a millisecond to make, and no two threads may work
+    in the same."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, tuple[MPIntervalContext, MPContext]] = {}
+
+    def of(self, precision: int) -> tuple[MPIntervalContext, MPContext]:
+        found = self.made.get(precision)
+        if found is None:
+            found = MPIntervalContext(), MPContext()
+            for context in found:
+                context.prec = precision
+            if precision in PRECISIONS:
+                self.made[precision] = found
+        return found
+
+
+_contexts = _Contexts()
+
+
 class _Evaluator:
-    """Interval arithmetic at one precision and one point, in contexts of its own."""
+    """Interval arithmetic at one precision and one point."""
 
     def __init__(
         self, precision: int, point: Mapping[str, Fraction], *, real: bool = False
     ) -> None:
         self.real = real
-        self.iv = MPIntervalContext()
-        self.iv.prec = precision
-        self.mp = MPContext()
-        self.mp.prec = precision
+        self.iv, self.mp = _contexts.of(precision)
         self.point = point
 
     def value(self, node: Node) -> _Box:
@@ -285,7 +304,7 @@ class _Evaluator:
 
     def root(self, box: _Box, index: int) -> _Box:
         if box.imaginary is not None:
-            raise Unreadable("a root of a complex number")
+            return self.complex_root(box.real, box.imaginary, index)
         real = box.real
         if real.b < 0:
             positive = self.root(_Box(-real), index)
@@ -296,6 +315,20 @@ class _Evaluator:
         if not real.a > 0:
             raise Unreadable("a root of what may not be positive")
         return _Box(self.iv.exp(self.iv.log(real) / index))
+
+    def complex_root(self, real: Interval, imaginary: Interval, index: int) -> _Box:
+        """The principal square root; of others little is asked."""
+        if index != 2 or self.real or not _excludes_zero(imaginary):
+            raise Unreadable("a root of a complex number")
+        length = self.root(_Box(real * real + imaginary * imaginary), 2).real
+        if real.a >= 0:
+            part = self.root(_Box((length + real) / 2), 2).real
+            return _Box(part, imaginary / (2 * part))
+        if real.b > 0:
+            raise Unreadable("a root of what may lie left or right")
+        part = self.root(_Box((length - real) / 2), 2).real
+        part = part if imaginary.a > 0 else -part
+        return _Box(imaginary / (2 * part), part)
 
     def exp(self, box: _Box) -> _Box:
         self.check_exponent(box.real)
@@ -316,13 +349,13 @@ class _Evaluator:
         reals = [arg.real for arg in args if arg.imaginary is None]
         if len(reals) != len(args):
             raise Unreadable(f"{name} of a complex number")
+        if name in _LOGARITHMS:
+            return self.logarithm(name, reals)
         self.check_exponent(reals[0])
         return _Box(self.real_function(name, reals))
 
     def real_function(self, name: str, args: list[Interval]) -> Interval:
         x = args[0]
-        if name in ("ln", "lg", "log"):
-            return self.logarithm(name, args)
         if name in ("arctan", "arcsin", "arccos"):
             return self.inverse_trigonometric(name, x)
         if name == "abs" and _excludes_zero(x):
@@ -334,15 +367,22 @@ class _Evaluator:
     def reciprocal(self, x: Interval) -> Interval:
         return self.inverse(_Box(x)).real
 
-    def logarithm(self, name: str, args: list[Interval]) -> Interval:
-        if not all(arg.a > 0 for arg in args):
-            raise Unreadable("the logarithm of what may not be positive")
+    def logarithm(self, name: str, args: list[Interval]) -> _Box:
         if name == "log" and len(args) == 1:
             raise Unreadable("a logarithm without a base")
+        value = self.ln(args[0])
         if name == "ln":
-            return self.iv.log(args[0])
+            return value
         base = self.iv.mpf(10) if name == "lg" else args[1]
-        return self.iv.log(args[0]) * self.reciprocal(self.iv.log(base))
+        return self.multiply(value, self.inverse(self.ln(base)))
+
+    def ln(self, x: Interval) -> _Box:
+        """The principal value, where it is plain on which side of 0 the argument lies."""
+        if x.a > 0:
+            return _Box(self.iv.log(x))
+        if x.b < 0 and not self.real:
+            return _Box(self.iv.log(-x), +self.iv.pi)
+        raise Unreadable("the logarithm of what may not be positive")
 
     def inverse_trigonometric(self, name: str, x: Interval) -> Interval:
         """Monotone functions: the values at both ends, widened by far more than their error."""
@@ -354,6 +394,7 @@ class _Evaluator:
         return self.iv.mpf([min(ends) - slack, max(ends) + slack])
 
 
+_LOGARITHMS = frozenset(("ln", "lg", "log"))
 _ELEMENTARY: dict[str, Callable[[_Evaluator, Interval], Interval]] = {
     "percent": lambda _, x: x / 100,
     "degree": lambda at, x: x * at.iv.pi / 180,

@@ -89,7 +89,7 @@ _WORDS = {
     "adjugate": "adjugate",
 } | {name: name for name in UNARY}
 """Functions whose name is written as a word."""
-_NO_OTHER_WORDS = {"cis"} | {word for word in _WORDS if word.endswith("h") and len(word) > 4}
+_NO_OTHER_WORDS = {"cis"} | {word for word in _WORDS if word.endswith("h")}
 """Those that need no bracket to be known as functions."""
 
 

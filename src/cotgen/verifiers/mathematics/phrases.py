@@ -13,12 +13,15 @@ from cotgen.verifiers.mathematics.nodes import (
     Constant,
     Node,
     Number,
+    Numbers,
     Product,
     Quantity,
     Quotient,
     Ratio,
     Reals,
+    Sequence,
     Text,
+    Without,
 )
 from cotgen.verifiers.mathematics.numerals import numeral
 
@@ -66,7 +69,7 @@ _NO_VALUES = re.compile(
 )
 _RATIO = re.compile(r"([0-9]{1,12}) to ([0-9]{1,12})(?: to ([0-9]{1,12}))?")
 
-_OUT_OF = re.compile(r"([0-9]{1,12}) (?:out of|over) ([0-9]{1,12})")
+_OUT_OF = re.compile(r"([0-9]{1,12}) (?:out of|in|over) ([0-9]{1,12})")
 
 
 def _with_figures(flat: str) -> Meaning | None:
@@ -85,7 +88,7 @@ def _with_figures(flat: str) -> Meaning | None:
     number = ordinal_number(flat)
     if number is not None:
         return Meaning(_place(number))
-    node = based(flat) or compound(flat)
+    node = based(flat) or compound(flat) or _set_of_numbers(flat.lower())
     return Meaning(node) if node is not None else None
 
 
@@ -94,6 +97,7 @@ def _in_words(flat: str) -> Meaning | None:
     node = _FIXED.get(lowered) or read_clock(flat) or based(flat)
     if node is None and _NO_VALUES.fullmatch(lowered):
         node = Text(("nothing",))
+    node = node or _set_of_numbers(lowered)
     if node is not None:
         return Meaning(node)
     number = ordinal_number(lowered)
@@ -201,6 +205,62 @@ _FIXED: dict[str, Node] = {
 }
 
 
+_SET = re.compile(
+    r"(all |any |every |the set of (?:all )?|set of (?:all )?)?(?:the )?"
+    r"(?:(positive|negative|non-?negative|non-?positive|non-?zero) )?"
+    r"(?:(real|rational|complex|natural|whole) (?:numbers?|values)|(reals|integers?|rationals))"
+    r"(?: (?:of )?[a-z])?(?: except(?: for)?(?: [a-z] ?=)? (zero|-?[0-9]{1,9}))?"
+)
+_NAMED_SETS = {
+    "rational": "Q",
+    "rationals": "Q",
+    "complex": "C",
+    "natural": "N",
+    "whole": "N0",
+    "integer": "Z",
+    "integers": "Z",
+}
+_POSITIVE_SETS = {"Z": "Z+", "Q": "Q+"}
+_ZERO = Number(Fraction(0))
+
+
+def _set_of_numbers(lowered: str) -> Node | None:
+    """`all positive real numbers`, `integers`; a single `integer` is a kind of number."""
+    found = _SET.fullmatch(lowered)
+    if found is None or not (found[1] or lowered.endswith("s")):
+        return None
+    every, sign, kind, plural, zero = found.groups()
+    name = _NAMED_SETS.get(kind or plural)
+    if name is None:
+        return _reals(sign, None if zero is None else Fraction(0 if zero == "zero" else zero))
+    if not every and name != "Z":
+        return None
+    if sign is None and zero is None:
+        return Numbers(name)
+    other = _POSITIVE_SETS.get(name)
+    return Numbers(other) if other and sign == "positive" and zero is None else None
+
+
+def _reals(sign: str | None, left_out: Fraction | None) -> Node | None:
+    below, above = Product((Number(Fraction(-1)), Constant("oo"))), Constant("oo")
+    if left_out is not None:
+        others = Without(Reals(), Sequence("{", "}", (Number(left_out),)))
+        return others if sign is None else None
+    match (sign or "").replace("-", ""):
+        case "":
+            return Reals()
+        case "positive":
+            return Sequence("(", ")", (_ZERO, above))
+        case "negative":
+            return Sequence("(", ")", (below, _ZERO))
+        case "nonnegative":
+            return Sequence("[", ")", (_ZERO, above))
+        case "nonpositive":
+            return Sequence("(", "]", (below, _ZERO))
+        case _:
+            return Without(Reals(), Sequence("{", "}", (_ZERO,)))
+
+
 # --- options --------------------------------------------------------------------------------------
 
 _OPTION_WORD = re.compile(
@@ -218,6 +278,17 @@ class Option(NamedTuple):
 
     letter: str
     content: str
+
+
+_LETTERED = re.compile(r"\(([A-J])\)(?=\s)")
+
+
+def options(flat: str) -> list[str]:
+    """The letters of `(C) 5, (D) 6`; none where there are fewer than two options."""
+    if flat[:1] != "(" or len(flat) > _LONGEST:
+        return []
+    found: list[str] = _LETTERED.findall(flat)
+    return found if len(found) > 1 and _LETTERED.match(flat) else []
 
 
 def option(flat: str) -> Option | None:

@@ -13,6 +13,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Node,
     Number,
     PlusMinus,
+    Product,
     Quantity,
     Relation,
     Sequence,
@@ -21,7 +22,14 @@ from cotgen.verifiers.mathematics.nodes import (
     Verbatim,
 )
 from cotgen.verifiers.mathematics.parse import parse
-from cotgen.verifiers.mathematics.phrases import flat_words, in_figures, option, phrase, words
+from cotgen.verifiers.mathematics.phrases import (
+    flat_words,
+    in_figures,
+    option,
+    options,
+    phrase,
+    words,
+)
 from cotgen.verifiers.mathematics.signs import is_damaged, plain
 from cotgen.verifiers.mathematics.spelling import Hit, in_millions, respelled, tidy, with_product
 from cotgen.verifiers.mathematics.tokens import MAX_LENGTH, Grouping, tokenize, vocabulary
@@ -79,8 +87,9 @@ def read(text: str) -> Answer:
     said = _said(flat, key)
     if said is not None:
         return said
+    twice = _said_twice(flat) if flat.endswith(")") else None
     try:
-        return _mathematics(cleaned, key)
+        return _mathematics(twice or cleaned, key)
     except Unreadable as error:
         return _in_words(cleaned, flat, key, str(error))
     except RecursionError:
@@ -114,6 +123,10 @@ def _said(flat: str, key: str) -> Answer | None:
             (meaning.node,) if meaning.other is None else (meaning.node, meaning.other),
             seconds=() if second is None else (Second(second, "undecided", "undecided"),),
         )
+    several = options(flat)
+    if several:
+        items = tuple(Choice(letter, None) for letter in several)
+        return Answer(key, (Sequence("", "", items),))
     chosen = option(flat)
     if chosen is None:
         return None
@@ -127,7 +140,10 @@ def _said(flat: str, key: str) -> Answer | None:
 
 def _in_words(cleaned: str, flat: str, key: str, problem: str) -> Answer:
     """What is no formula may begin with a number in words, or say one value twice."""
-    for other in (_said_twice(flat), in_figures(flat), _with_unit_in_brackets(flat)):
+    row = _row(flat, key)
+    if row is not None:
+        return row
+    for other in (in_figures(flat), _with_unit_in_brackets(flat)):
         if other is not None:
             try:
                 return _mathematics(other, key)
@@ -135,6 +151,21 @@ def _in_words(cleaned: str, flat: str, key: str, problem: str) -> Answer:
                 continue
     text = words(cleaned)
     return Answer(key, () if text is None else (text,), problem=problem)
+
+
+_ROW = re.compile(r"[0-9]{1,9}(?: [0-9]{1,9}){1,30}")
+_LISTED = 3
+"""So many numbers side by side are listed, not multiplied."""
+
+
+def _row(flat: str, key: str) -> Answer | None:
+    """`1 2 3`: the number 123, a product or, where it meets a list, that list."""
+    if not _ROW.fullmatch(flat):
+        return None
+    numbers = tuple(Number(Fraction(part)) for part in flat.split())
+    readings = (Number(Fraction(flat.replace(" ", ""))), Product(numbers))
+    listed: Hit = "equal" if len(numbers) >= _LISTED else "undecided"
+    return Answer(key, readings, seconds=(Second(Sequence("", "", numbers), listed, listed),))
 
 
 _TWICE = re.compile(r"([^()]{1,80}) \(([^()]{1,80})\)")

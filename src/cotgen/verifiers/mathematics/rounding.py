@@ -71,28 +71,21 @@ def _written(answer: Answer) -> _Figures | None:
     return _Figures(digits, Fraction(10) ** (exponent - len(places)))
 
 
-SURELY_ROUNDED, HARDLY_EXACT, PRINTED = 7, 2, 12
-"""Digits that nobody would write of a value that was not rounded, those of a gold that may be, and
-those that only programs print."""
+SURELY_ROUNDED, HARDLY_EXACT = 7, 2
+"""Digits that nobody would write of a value that was not rounded, and those of a gold that may be."""
 
 
 def _by_figures(gold: Answer, given: Answer) -> Decision | None:
-    """A decimal beside an exact value that rounds to it.
+    """A gold in decimals beside an exact value that rounds to it: a long one was rounded and is
+    met; a short one may be exact.
 
-    A long gold was rounded and is met; a short one may be exact. An attempt that prints a decimal
-    of many digits may mean the exact gold; one of few digits has lost it.
+    A decimal beside an exact gold is another number, however many digits it has.
     """
-    expected, answer = _written(gold), _written(given)
+    expected = _written(gold)
     single = len(gold.readings) == len(given.readings) == 1
-    if (expected is None) == (answer is None) or not single or not _are_values(gold, given):
+    if expected is None or _written(given) or not single or not _are_values(gold, given):
         return None
     try:
-        if answer is not None:
-            # A program may have cut off what it did not print.
-            slack = answer.unit / (1 if len(answer.digits) >= PRINTED else 2)
-            printed = len(answer.digits) >= SURELY_ROUNDED and _within(gold, given, slack)
-            return undecided("rounded", "a decimal near the exact value") if printed else None
-        assert expected is not None
         if len(expected.digits) < HARDLY_EXACT or not _within(gold, given, expected.unit / 2):
             return None
     except Unreadable:

@@ -55,6 +55,8 @@ def is_surely_set(node: Node) -> bool:
         case Relation(_, signs):
             return all(sign in _SIGNS for sign in signs)
         case Sequence("", "", items) if items:
+            if all(isinstance(item, Sequence) for item in items):
+                return len(items) > 1 and all(map(is_surely_set, items))
             first = isinstance(items[0], Relation) and is_surely_set(items[0])
             return first and all(isinstance(item, Relation | Number) for item in items)
         case Sequence("(" | "[" | "]", close, (low, high)):
@@ -111,6 +113,8 @@ def _from_sequence(node: Sequence) -> list[Interval]:
             return [Interval(low, high, opened != "[", closed != "]")]
         case Sequence("", "", (Relation(), *_) as items):
             return _listed(items)
+        case Sequence("", "", items) if is_surely_set(node):
+            return [interval for item in items for interval in _parts(item)]
         case Sequence("", "", items) if all(isinstance(item, SCALARS) for item in items):
             return [Interval(item, item, False, False) for item in items]
         case _:

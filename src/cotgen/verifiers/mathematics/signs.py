@@ -28,6 +28,8 @@ _SIGNS = str.maketrans(
     | dict.fromkeys("、，", ",")
     | dict.fromkeys("。．", ".")
     | {
+        "或": "\\text{ or }",
+        "和": "\\text{ and }",
         "÷": "/",
         "⁄": "/",
         "∕": "/",

@@ -38,8 +38,15 @@ class _Refused(Exception):
     """A tree that is not built: unknown, or too big for what sympy would make of it."""
 
 
+def load() -> None:
+    """Load what every request needs: forks inherit it."""
+    import sympy
+
+    del sympy
+
+
 def warm() -> None:
-    """Load what the first request would load: forks inherit it."""
+    """Load what sympy itself loads late, and fill its tables."""
     import sympy
 
     x = sympy.Symbol("x", real=True)

@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+_ANY_INTEGER = r"([a-z] ?\\in ?(?:\\mathbb ?(?:\{ ?[ZN] ?\}|[ZN])|Z)(?:\^?[+*])?) ?"
 _FORMS = (
     # What a form needs to have in it is looked for first: most answers have none of these.
+    # `x = 2k\\pi\\ (k \\in \\mathbb{Z})`, and the set of these.
+    (
+        "\\in",
+        re.compile(
+            rf"\A\\\{{(?:x ?(?:\\mid|\||:) ?)?([^{{}}|:]{{1,120}}?) ?(?:\\mid|\||:|,) ?{_ANY_INTEGER}\\\}}\Z"
+        ),
+        r"\1, \2",
+    ),
+    ("\\in", re.compile(rf"(?:\\[ ,;]|\\q?quad|[ ,])*\( ?{_ANY_INTEGER}\)\Z"), r", \1"),
+    # Delimiters that are not seen.
+    ("t.", re.compile(r"\\(?:left|right) ?\.(?![0-9])"), ""),
     ("}", re.compile(r"(?<![A-Za-z^_}])\{([-+:=<>*/])\}"), r"\1"),
     ("}}", re.compile(r"\^\{(-?[0-9])\}(?=\})"), r"^\1"),
     ("10", re.compile(r"(?<=[0-9])( ?)[xX] ?10 ?(?:\^|\*\*)"), r"\\times 10^"),
@@ -99,7 +111,7 @@ _POWER_OF_TEN = re.compile(
 _IN_BRACKETS = re.compile(r"(?<![0-9])([0-9]{0,20}\.[0-9]{1,20})\(([0-9]{1,20})\)(?![0-9^])")
 _WHOLE_AND_PART = re.compile(
     r"\A(-?[0-9]{1,12}) ?(?:and|\\text ?\{ ?and ?\}) ?"
-    r"([0-9]{1,4}/[0-9]{1,4}(?![0-9])|\\[dt]?frac\{[0-9]{1,4}\}\{[0-9]{1,4}\})"
+    r"([0-9]{1,4}/[0-9]{1,4}(?![0-9])|\\[dt]?frac(?:\{[0-9]{1,4}\}\{[0-9]{1,4}\}|[0-9]{2}\Z))"
 )
 _LATEX_COMMA = re.compile(r"(?<![0-9.,}])([1-9][0-9]{0,2})\{,\}([0-9]{3})(?![0-9{.,])")
 

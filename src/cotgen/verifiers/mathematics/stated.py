@@ -190,7 +190,7 @@ def _stated(text: str, start: int, end: int) -> Extraction | None:
     if text.startswith('\\"', begin) and text.startswith('\\"', close - 2):
         begin, close = begin + 2, close - 2
     answer = stripped(text, "phrase", begin, close)
-    if answer and answer.text.count("**") == 1:
+    if answer and answer.text.count("**") == 1 and "$" not in answer.text.partition("**")[0]:
         # The other half of the stars stood around it: **5** apples.
         return Extraction(answer.text.replace("**", ""), "phrase", answer.start, answer.end)
     return answer
@@ -251,7 +251,7 @@ _MONEY = re.compile(r"\$[0-9][0-9,]*(?:\.[0-9]+)?(?=[.,!?]?(?:\s+[A-Za-z]{2}|\s*
 _SENTENCE_END = re.compile(
     r"\n|[.!?](?=[\s\"”]|$|\*\*|</)|</?[a-z_]{1,20}>"
     r"|,? (?:because|since|so that|so we|as required|which|where)\b"
-    r"|,? \((?:because|since)\b|, it (?:can|could|does|can't|couldn't|doesn't|makes)\b"
+    r"|,? \((?:because|since|we|as|from|see|by|using|after)\b|, it (?:can|could|does|can't|couldn't|doesn't|makes)\b"
     r"|, (?:so|as|and we|not|no longer|rather than|but|i\.e)\b| and not\b| rather than\b"
     r"| not (?=[0-9$\\-])"
 )

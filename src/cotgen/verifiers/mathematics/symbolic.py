@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 50
 MAX_NESTED = 5
-"""Functions within functions: sympy takes seconds for a few more."""
+"""Functions within functions, exponents among them: sympy takes seconds for a few more."""
 MAX_PACKED = 8_000
-PROCESSOR_S = 0.5
+PROCESSOR_S = 0.4
 """What all comparisons of one judgement may use together, in processor time: a busy machine makes
 them slower, not undecided."""
 _MEMORY_MB = 1_024
@@ -84,7 +84,8 @@ def equal(one: Node, two: Node) -> bool:
 
 def _nested(node: Node) -> int:
     """How many functions stand within each other."""
-    own = isinstance(node, Function)
+    exponential = isinstance(node, Power) and not isinstance(node.exponent, Number)
+    own = isinstance(node, Function) or exponential
     return own + max(map(_nested, children(node)), default=0)
 
 

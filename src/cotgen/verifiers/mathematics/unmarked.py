@@ -99,6 +99,10 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _DIGIT_ORFORMULA = re.compile(r"[0-9]|\A(?:\$|\\\(|\([A-J]\)\Z|[A-J]\Z)")
+_IN_TOTAL = re.compile(
+    r"\b(?:so|thus|hence|therefore|altogether|in total)\b[^.*]{0,60}\b(?:is|are|equals) \Z",
+    re.IGNORECASE,
+)
 _DENIAL = re.compile(r"\b(?:not|never|isn't|no longer)\b", re.IGNORECASE)
 
 
@@ -110,9 +114,9 @@ def bold(text: str, start: int, end: int) -> Extraction | None:
     opened = max(text.rfind("\n", start, found.end) + 1, start, end - TAIL)
     line = text[opened:end]
     parts = list(_BOLD.finditer(text, opened, end))
-    if len(parts) != 1:
+    if not parts or (len(parts) > 1 and not _IN_TOTAL.search(text[opened : parts[-1].start()])):
         return None
-    part = parts[0]
+    part = parts[-1]
     rest = line.replace(part[0], "", 1)
     answer = stripped(text, "bold", *part.span(1))
     if answer is None or _NO_ANSWER.match(answer.text) or answer.text.endswith(":"):

@@ -15,7 +15,9 @@ from cotgen.verifiers.mathematics.nodes import (
     Number,
     Quantity,
     Reals,
+    Relation,
     Sequence,
+    Symbol,
     Text,
 )
 from cotgen.verifiers.mathematics.tokens import vocabulary
@@ -30,6 +32,10 @@ def compare_texts(one: Text, two: Text) -> Decision:
         return equal("text")
     if _negated(first, second) or _negated(second, first):
         return different("text", "one denies what the other says")
+    for short, long in ((first, second), (second, first)):
+        decision = _one_word_beside(short, long)
+        if decision is not None:
+            return decision
     if len(first) != len(second):
         return _other_length(first, second)
     differing = [at for at, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
@@ -73,8 +79,10 @@ def _same_letters(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
 
 def _same_members(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
     """`Alice and Bob` in either order."""
-    if len(one) != len(two) or "and" not in one or "respectively" in one + two:
+    if len(one) != len(two) or "respectively" in one + two:
         return False
+    if "and" not in one:
+        return set(one) <= _NAMES and Counter(one) == Counter(two)
     return Counter(_members(one)) == Counter(_members(two))
 
 
@@ -92,6 +100,41 @@ def _negated(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
     if len(one) != 1 or len(two) != 1 or len(two[0]) < 4:
         return False
     return any(one[0] == prefix + two[0] for prefix in _PREFIXES)
+
+
+_ANSWERS = frozenset(("yes", "no"))
+_HEDGES = frozenset(("maybe", "perhaps", "possibly", "unknown", "unsure", "uncertain", "depends"))
+_DENIALS = frozenset(("not", "never", "cannot", "can't", "isn't", "doesn't", "don't", "aren't"))
+_NO_DENIAL = frozenset(("doubt", "problem", "matter"))
+_EXISTS = frozenset(("exists", "exist", "defined"))
+
+
+def _one_word_beside(short: tuple[str, ...], long: tuple[str, ...]) -> Decision | None:
+    """One word beside an answer that hedges, that denies it, or that says it with a reason."""
+    if len(short) != 1:
+        return None
+    word = short[0]
+    if word == "undefined" and len(long) == 1 and long[0] in _EXISTS:
+        return different("text", "one denies what the other says")
+    if long[0] == "neither" and len(long) > 1:
+        if word == "neither":
+            return equal("text") if "nor" in long else None
+        return different("text", "one denies what the other says") if word in long else None
+    return _beside_yes_or_no(word, long) if word in _ANSWERS else None
+
+
+def _beside_yes_or_no(word: str, long: tuple[str, ...]) -> Decision | None:
+    """`yes` beside `Yes, it is`; beside `no` with words behind; beside what commits to neither."""
+    if {*long} & _HEDGES or ({*long} >= _ANSWERS and len(long) == len(["yes", "or", "no"])):
+        return different("text", "no commitment to yes or no")
+    if long[0] not in _ANSWERS or len(long) == 1 or long[1] in _NO_DENIAL:
+        return None
+    if long[0] != word:
+        return different("text", "another answer")
+    rest = {*long[1:]}
+    denied = bool(rest & _DENIALS)
+    doubtful = rest & {"yes", "no", "but", "if", "or", "unless", "except"}
+    return equal("text") if not doubtful and denied == (word == "no") else None
 
 
 def _other_length(one: tuple[str, ...], two: tuple[str, ...]) -> Decision:
@@ -159,6 +202,7 @@ _KINDS = (
 yes no
 all none
 even odd neither
+either neither both
 north south east west
 northeast northwest southeast southwest
 left right
@@ -240,9 +284,31 @@ _NAMES = vocabulary(
 )
 
 
-def word_beside(text: Text, other: Node) -> Decision:
+_UNDETERMINED = {
+    ("cannot", "be", "determined"),
+    ("can", "not", "be", "determined"),
+    ("can't", "be", "determined"),
+    ("it", "cannot", "be", "determined"),
+    ("impossible", "to", "determine"),
+    ("not", "enough", "information"),
+    ("insufficient", "information"),
+}
+
+
+def _is_value(relation: Relation) -> bool:
+    """`x = 0`."""
+    match relation:
+        case Relation((Symbol(), Number()), ("=",)):
+            return True
+        case _:
+            return False
+
+
+def word_beside(text: Text, other: Node, *, in_gold: bool) -> Decision:
     """Words beside a value: only words that deny every value are proven to differ from one."""
     words = tuple(word.casefold() for word in text.words)
+    if words in _UNDETERMINED and isinstance(other, Number | Sequence | Matrix | Quantity):
+        return different("text", "one of them says that there is no telling")
     if words == ("infinitely", "many"):
         finite = isinstance(other, Number) or (isinstance(other, Sequence) and bool(other.items))
         if finite:
@@ -253,7 +319,12 @@ def word_beside(text: Text, other: Node) -> Decision:
     if empty:
         return equal("text") if words != ("undefined",) else undecided("text", "no value or no set")
     if isinstance(other, Number) and other.value == 0 and words != ("undefined",):
+        # Whoever asks for a number of solutions has 0 as the gold.
+        if in_gold and words == ("nothing",):
+            return different("text", "one of them says: none")
         return undecided("text", "none may be counted as zero")
+    if isinstance(other, Relation) and _is_value(other):
+        return different("text", "one of them has no value")
     if isinstance(other, Number | Sequence | Matrix | Reals | Quantity):
         said = "undefined" if words == ("undefined",) else "none"
         return different("text", f"one of them says: {said}")
