@@ -35,6 +35,7 @@ class StageName(StrEnum):
     load = "load"
     search = "search"
     verify = "verify"
+    filter = "filter"
     chain = "chain"
     emit = "emit"
 
