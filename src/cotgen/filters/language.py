@@ -33,6 +33,8 @@ _SYMBOLS = 3
 """A run of fewer letters of an alphabet is a symbol (αβ, Δx, ℵ), not a word."""
 _SURE = 0.99
 _SHOWN = 40
+_READ = 4000
+"""Characters of a stretch that are looked at; most stretches are far shorter."""
 
 
 class LanguageFilter(Component):
@@ -56,7 +58,7 @@ class LanguageFilter(Component):
     """Languages (`en`, `de`, …) that attempts may be in; empty: the question's."""
     identify: bool = True
     """Tell languages of one script apart. Off: only scripts are looked at."""
-    letters: PositiveInt = 200
+    letters: PositiveInt = 100
     """Letters in a stretch of prose whose language is asked for; shorter ones are uncertain."""
 
     def decide(self, groups: Groups, draw: Draw) -> Iterator[Decision]:
@@ -108,9 +110,10 @@ class _Stretch(NamedTuple):
 
 def _expected(question: str, sure: list[_Stretch], letters: int) -> tuple[str, ...]:
     """The question's language; if that is too short to tell, the one most of the attempt is in."""
-    language, sureness = _identified(question) if _letters(question) >= letters else ("", 0.0)
-    if sureness >= _SURE:
-        return (language,)
+    if _letters(question) >= letters // 2:  # Who asks hardly mixes languages.
+        language, sureness = _identified(question)
+        if sureness >= _SURE:
+            return (language,)
     by_language: Counter[str] = Counter()
     for stretch in sure:
         by_language[stretch.language] += stretch.letters
@@ -176,8 +179,7 @@ def _first(prose: str, foreign: dict[str, int]) -> str:
 
 def _identified(text: str) -> tuple[str, float]:
     """The language that a text seems to be in, and how surely."""
-    language, sureness = _identifier()(text)
-    return language, sureness
+    return _identifier()(text[:_READ])
 
 
 @cache
@@ -185,7 +187,7 @@ def _identifier() -> Callable[[str], tuple[str, float]]:
     # Its model takes half a second to read.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_pickled_model(MODEL_FILE, norm_probs=True)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
     def identify(text: str) -> tuple[str, float]:
         language, sureness = identifier.classify(text)
