@@ -406,7 +406,8 @@ class _Work:
         if manifest.filtered is not msgspec.UNSET:
             manifest.filtered = msgspec.UNSET
             self.run.folder.save_manifest()
-        path.unlink(missing_ok=True)
+        for left in (path, path.with_name(path.name + ".tmp")):
+            left.unlink(missing_ok=True)
         self.run.sieve = Sieve()
         self.summary.filtered = msgspec.UNSET
         self.summary.seconds.pop("filter", None)
