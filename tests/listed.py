@@ -45,7 +45,9 @@ def problem_with(
     level: str = "",
 ) -> Group:
     """A group with attempts id@t/0, id@t/1, …; they are correct if nothing else is said."""
-    pairs = [(each, "correct") if isinstance(each, str) else each for each in attempts]
+    pairs: list[tuple[str, Outcome]] = [
+        (each, "correct") if isinstance(each, str) else each for each in attempts
+    ]
     judged = tuple(
         Judged(f"{id}@t/{number}", Attempt((Step(text),)), "t", Verdict(outcome))
         for number, (text, outcome) in enumerate(pairs)

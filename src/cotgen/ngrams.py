@@ -51,7 +51,8 @@ def gram_hashes(words: Sequence[str], n: int) -> Hashes:
     """A hash of each n words in a row, in text order; of all words, if they are fewer than n."""
     import numpy as np
 
-    hashes = np.fromiter(map(_hash, words), np.uint64, len(words))
+    short = max(map(len, words), default=0) <= _SHORT
+    hashes = np.fromiter(map(_short_hash if short else _hash, words), np.uint64, len(words))
     n = min(n, len(words))
     grams = np.zeros(len(words) - n + 1 if words else 0, np.uint64)
     for start in range(n):
