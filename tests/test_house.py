@@ -31,6 +31,7 @@ def _kinds_in_recipes() -> set[tuple[str, str]]:
         used.add(("search", recipe.search.kind))
         used |= {("verifiers", verifier.kind) for verifier in _with_parts(recipe.verifier)}
         used |= {("teachers", teacher.kind) for teacher in recipe.teachers.values()}
+        used |= {("filters", str(filter.kind)) for filter in recipe.filters}
         used |= {("emitters", dataset.kind) for dataset in recipe.datasets}
         used |= {("chains", recipe.chains.kind)} if recipe.chains else set()
     return used

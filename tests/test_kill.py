@@ -35,6 +35,7 @@ TABLES: dict[Stage, str] = {
     "load": "problems.jsonl",
     "search": "attempts.jsonl",
     "verify": "verdicts.jsonl",
+    "filter": "filtered.jsonl",
     "chain": "chains.jsonl",
 }
 
@@ -49,6 +50,7 @@ def write_recipe(folder: Path, url: str, problems: int = PROBLEMS) -> Path:
         },
         "search": {"kind": "sample", "n": SAMPLES, "prompt": "solve"},
         "verifier": {"kind": "math"},
+        "filters": [{"kind": "dedup"}, {"kind": "per_problem", "k": 3}],
         "chains": {"kind": "revision", "max_wrong": 3},
         "datasets": [
             {"kind": "sft"},

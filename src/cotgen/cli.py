@@ -41,6 +41,7 @@ class StageName(StrEnum):
     load = "load"
     search = "search"
     verify = "verify"
+    filter = "filter"
     chain = "chain"
     emit = "emit"
 

@@ -23,9 +23,9 @@ from cotgen.menus import MENUS
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Finding
 from cotgen.recipe import Recipe, announced
-from cotgen.records import Chain, Group, Judged, Outcome
+from cotgen.records import Chain, Group, Judged, Outcome, Problem
 from cotgen.runs import Run, saved_shape
-from cotgen.summary import Summary, read_summary
+from cotgen.summary import Dropped, Summary, read_summary
 
 if TYPE_CHECKING:
     from cotgen.listing import Listed
@@ -119,9 +119,11 @@ def show_run(folder: Path) -> None:
                 console.print(f"… and {len(run.problems) - 20:,} problems more")
                 break
             marks = Text()
+            left = run.sieve.left(group)
+            kept = {judged.id for judged in left.judged} if left else set()
             for judged in group.judged:
                 outcome = judged.verdict.outcome if judged.verdict else None
-                marks.append("●", COLOURS[outcome])
+                marks.append("●" if judged.id in kept else "○", COLOURS[outcome])
             head = _text(f"{group.problem.id}  ", "bold")
             question = visible(" ".join(group.problem.question.split()))
             console.print(head + marks + Text(f"  {question[:80]}"), soft_wrap=True)
@@ -140,6 +142,8 @@ def show_problem(folder: Path, id: str) -> None:
             meant = f"; did you mean {', '.join(close)}?" if close else ""
             raise RecipeError(f"run {folder.name} holds no problem {id}{meant}")
         for part in _problem_parts(run.group(problem)):
+            console.print(part, soft_wrap=True)
+        for part in _dropped_parts(run, problem):
             console.print(part, soft_wrap=True)
 
 
@@ -245,12 +249,7 @@ def visible(text: str) -> str:
     )
 
 
-def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
-    yield "problems", f"{summary.problems:,}, {summary.solved:,} with a correct attempt"
-    verdicts = ", ".join(f"{n:,} {outcome}" for outcome, n in summary.verdicts.items() if n)
-    yield "attempts", f"{summary.attempts:,}" + (f": {verdicts}" if verdicts else "")
-    for reason, times in list(summary.unverifiable.items())[:3]:
-        yield "unverifiable", f"{times:,} × {visible(reason)}"
+def _chain_lines(summary: Summary) -> Iterator[tuple[str, str]]:
     if summary.chains:
         text = f"{summary.chains:,} with {summary.wrong_in_chains:,} wrong attempts in context"
         if summary.forced_without_wrong < summary.chains:
@@ -261,6 +260,18 @@ def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
             "set aside",
             f"{summary.set_aside:,} wrong attempts: repeated, or equal to a correct one",
         )
+
+
+def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
+    yield "problems", f"{summary.problems:,}, {summary.solved:,} with a correct attempt"
+    verdicts = ", ".join(f"{n:,} {outcome}" for outcome, n in summary.verdicts.items() if n)
+    yield "attempts", f"{summary.attempts:,}" + (f": {verdicts}" if verdicts else "")
+    for reason, times in list(summary.unverifiable.items())[:3]:
+        yield "unverifiable", f"{times:,} × {visible(reason)}"
+    if summary.filtered is not msgspec.UNSET:
+        for name, dropped in summary.filtered.items():
+            yield f"- {name}", _dropped(dropped)
+    yield from _chain_lines(summary)
     for name, rows in summary.rows.items():
         refused = ", ".join(f"{n:,} {reason}" for reason, n in summary.refused[name].items())
         yield f"{name} rows", f"{rows:,}" + (f" (left out: {refused})" if refused else "")
@@ -277,6 +288,14 @@ def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "unaccounted", f"{summary.unaccounted:,} {told}"
     seconds = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in summary.seconds.items())
     yield "seconds", seconds
+
+
+def _dropped(dropped: Dropped) -> str:
+    text = f"drops {dropped.attempts:,} attempts"
+    if dropped.problems:
+        text += f", in {dropped.problems:,} problems dropped whole"
+    reasons = ", ".join(f"{times:,} {visible(reason)}" for reason, times in dropped.reasons.items())
+    return f"{text}: {reasons}" if reasons else text
 
 
 def _opened(folder: Path) -> Run:
@@ -320,6 +339,16 @@ def _problem_parts(group: Group) -> Iterator[Text]:
     for number, chain in enumerate(group.chains):
         yield Text("")
         yield _chain_part(number, chain)
+
+
+def _dropped_parts(run: Run, problem: Problem) -> Iterator[Text]:
+    """What filters dropped of a problem, and why."""
+    ids = {id for _, search in run.search_ids(problem.id) for id in run.judged_ids(search)}
+    for line in run.filtered():
+        if line.id == problem.id if line.thing == "problem" else line.id in ids:
+            why = " · ".join(part for part in (line.reason, line.match, line.evidence) if part)
+            named = "the problem" if line.thing == "problem" else line.id
+            yield _text(f"dropped by {line.filter}: {named}", "bold") + _text(f"  {why}")
 
 
 def _attempt_parts(judged: Judged) -> Iterator[Text]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,13 @@ class Lengths:
             if left <= 0:
                 return length
         return 0
+
+
+@lru_cache(maxsize=4)
+def token_counter(tokenizer: str) -> Callable[[str], int]:
+    """Counts the tokens of a text. Raises RecipeError if the tokenizer cannot be opened."""
+    opened = _opened(tokenizer)
+    return lambda text: len(opened.encode(text, add_special_tokens=False).ids)
 
 
 def _estimated(rows: list[Sequences]) -> list[int]:

@@ -96,12 +96,14 @@ class Loader:
 def refuse_test_problems(recipe: Recipe, run: Run) -> None:
     """Raise RecipeError if a dataset would train on a problem of a test split."""
     refusing = [number for number, each in enumerate(recipe.datasets) if not each.allow_test]
+    dropped = recipe.dropped_test_sets()
     for problem in run.active() if refusing else ():
-        if problem.split == "test":
+        if problem.split == "test" and test_set_of(problem.question) not in dropped:
             raise RecipeError(
                 f"datasets.{refusing[0]}: problem {problem.id} is of a test split"
                 f"{_named(test_set_of(problem.question))}, which is never training data. Leave it "
-                "out, or, for a trial, set allow_test: true"
+                "out (of the test sets that cotgen knows, `filters: [{kind: decontaminate}]` "
+                "does), or, for a trial, set allow_test: true"
             )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from cotgen.chains import AnyChains
 from cotgen.emitters import AnyEmitter
+from cotgen.filters import AnyFilter
 from cotgen.problems import AnyProblems
 from cotgen.protocols import Component
 from cotgen.search import AnySearch
@@ -31,6 +32,7 @@ MENUS: dict[str, Kinds] = {
     "teachers": kinds_of(AnyTeacher),
     "search": kinds_of(AnySearch),
     "verifiers": kinds_of(AnyVerifier),
+    "filters": kinds_of(AnyFilter),
     "chains": kinds_of(AnyChains),
     "emitters": kinds_of(AnyEmitter),
 }
@@ -48,6 +50,7 @@ _SECTIONS = {
     "teachers": _Section("teachers", 2),
     "search": _Section("search", 1),
     "verifier": _Section("verifiers", 1),
+    "filters": _Section("filters", 2),
     "chains": _Section("chains", 1),
     "datasets": _Section("emitters", 2),
 }

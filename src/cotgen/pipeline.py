@@ -1,4 +1,4 @@
-"""The stages, in order: load, search, verify, chain, emit. Resuming is running again."""
+"""The stages, in order: load, search, verify, filter, chain, emit. Resuming is running again."""
 
 from __future__ import annotations
 
@@ -27,28 +27,30 @@ from cotgen.errors import (
     TeacherError,
 )
 from cotgen.export import SUFFIXES, write_datasets
+from cotgen.filtering import digest_of, digest_of_files, filter_run
 from cotgen.guide import dataset_info
 from cotgen.limits import Allowance, Budget
 from cotgen.loading import Loader, gone, refuse_test_problems
 from cotgen.protocols import Emitter, Verify
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
-from cotgen.runs import Judgeable, Run, shape_of
+from cotgen.runs import FILTERED, Judgeable, Run, Sieve, shape_of
 from cotgen.series import paid_for
 from cotgen.store import Journal, replace_file
 from cotgen.store.journal import Spent
-from cotgen.summary import State, Summary
+from cotgen.summary import Dropped, State, Summary
 from cotgen.wiring import Sampler, draws, refuse_unready, samplers, services, verification
 from cotgen.workers import bounded
 
 log = logging.getLogger(__name__)
 
-Stage = Literal["load", "search", "verify", "chain", "emit"]
+Stage = Literal["load", "search", "verify", "filter", "chain", "emit"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 TABLES: dict[Stage, str] = {
     "load": "problems",
     "search": "attempts",
     "verify": "verdicts",
+    "filter": "filtered",
     "chain": "chains",
 }
 _VERIFIED_AT_ONCE = 256
@@ -186,6 +188,8 @@ class _Work:
         self.limit: LimitReached | None = None
         self.begun: Collection[str] | None = None
         """The only searches to go on with; None: all that are owed."""
+        # Now: a benchmark that cannot be read is noticed before anything is paid.
+        self.benchmarks = digest_of_files(recipe.filters)
 
     def begin(self, stop: Stop) -> None:
         """Heed the limits, and whoever wants the run to stop."""
@@ -219,10 +223,14 @@ class _Work:
 
     async def do(self, stage: Stage) -> None:
         """One stage, with its time."""
+        if stage == "filter" and not self.recipe.filters:
+            self._leave_unfiltered()
+            return
         stages: dict[Stage, Callable[[], Coroutine[object, object, int]]] = {
             "load": self._load,
             "search": self._search,
             "verify": self._verify,
+            "filter": self._filter,
             "chain": self._chain,
             "emit": self._emit,
         }
@@ -460,6 +468,44 @@ class _Work:
                 if line is None or line.inputs != item.inputs:
                     yield item
 
+    # filter
+
+    async def _filter(self) -> int:
+        """Decide anew if anything changed that decisions depend on. Nothing else is kept of
+        earlier ones: they cost no completion."""
+        manifest, path = self.run.folder.manifest, self.run.folder.path / FILTERED
+        settings = [lasting(filter) for filter in self.recipe.filters]
+        inputs = _digest(settings, self.benchmarks, self._judged_inputs())
+        made = manifest.filtered or {}
+        done = made.get("inputs") == inputs and made.get("file") == digest_of(path)
+        if not done:
+            self.watch.start("filter", None)
+            # Until it is written whole, nobody may take the file for either recipe's.
+            manifest.filtered = {}
+            self.run.folder.save_manifest()
+            dropped = await filter_run(self.run, self.recipe, self.watch.advance)
+            made = {
+                "inputs": inputs,
+                "file": digest_of(path),
+                "dropped": msgspec.to_builtins(dropped),
+            }
+            manifest.filtered = made
+            self.run.folder.save_manifest()
+        self.summary.filtered = msgspec.convert(made["dropped"], dict[str, Dropped])
+        return 0 if done else 1
+
+    def _leave_unfiltered(self) -> None:
+        """Remove what filters left that the recipe no longer has."""
+        manifest, path = self.run.folder.manifest, self.run.folder.path / FILTERED
+        if manifest.filtered is not msgspec.UNSET:
+            manifest.filtered = msgspec.UNSET
+            self.run.folder.save_manifest()
+        for left in (path, path.with_name(path.name + ".tmp")):
+            left.unlink(missing_ok=True)
+        self.run.sieve = Sieve()
+        self.summary.filtered = msgspec.UNSET
+        self.summary.seconds.pop("filter", None)
+
     # chain
 
     async def _chain(self) -> int:
@@ -477,7 +523,9 @@ class _Work:
             problem, inputs = item
             assert self.recipe.chains is not None
             offered = services(self.recipe, problem.id, problem, None, None)
-            chains = await self.recipe.chains.build(self.run.group(problem), offered)
+            # A problem that was dropped gets its line too, without chains.
+            left = self.run.sieve.left(self.run.group(problem))
+            chains = await self.recipe.chains.build(left, offered) if left else []
             self.run.chains.replace(Chained(problem.id, inputs, tuple(chains)))
             self.watch.advance()
 
@@ -490,6 +538,14 @@ class _Work:
             line = self.run.chains.find(problem.id)
             if line is None or line.inputs != inputs:
                 yield problem, inputs
+
+    def _judged_inputs(self) -> str:
+        """A digest of all that filters decide on."""
+        run = self.run
+        digests = [run.problems.digest(), run.attempts.digest(), run.verdicts.digest()]
+        if run.rewards:
+            digests.append(run.rewards.digest())
+        return _digest(*digests, self.recipe.seed, self.recipe.problems.limit)
 
     # emit
 
@@ -544,10 +600,12 @@ class _Work:
             digests.append(run.chains.digest())
         if run.rewards:
             digests.append(run.rewards.digest())
+        if run.folder.manifest.filtered:
+            digests.append(run.folder.manifest.filtered["file"])
         return _digest(*digests, self.recipe.seed, self.recipe.problems.limit)
 
     def _watched_groups(self) -> Iterator[Group]:
-        for group in self.run.groups():
+        for group in self.run.left_groups():
             yield group
             self.watch.advance()
 

@@ -26,6 +26,7 @@ _UNITS: dict[Stage, str] = {
     "load": "problems",
     "search": "searches",
     "verify": "attempts",
+    "filter": "problems",
     "chain": "problems",
     "emit": "problems",
 }

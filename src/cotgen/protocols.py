@@ -27,6 +27,7 @@ from cotgen.records import (
     Problem,
     Record,
     Sampling,
+    Thing,
     Verdict,
 )
 
@@ -262,3 +263,43 @@ class Emitter(Protocol):
 
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The rows that a group gives, in a fixed order."""
+
+
+class Decision(Record, frozen=True):
+    """A problem or an attempt is dropped, and why.
+
+    `reason` is a word for counting (`near_duplicate`, `too_long`, …). `match` names what it was
+    found to match, an attempt, a problem or a line of a file; `evidence` is for a person to read.
+    """
+
+    id: str
+    thing: Thing
+    reason: str
+    match: str = ""
+    evidence: str = ""
+
+
+class Groups(Protocol):
+    """The groups that a filter decides on, streamed: a run need not fit into memory."""
+
+    def __iter__(self) -> Iterator[Group]:
+        """What earlier filters left of each problem, in problem order; each time from the start."""
+
+    def whole(self, problem: str) -> Group:
+        """All that is known of a problem, with the attempts that earlier filters dropped."""
+
+
+class Filter(Protocol):
+    """Keeps or drops problems and attempts: pure, and the same for the same groups."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it decides on each problem without looking at others, so that one pass over the
+        groups does for several filters."""
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """Files outside the run that decisions depend on."""
+
+    def decide(self, groups: Groups, draw: Draw) -> Iterator[Decision]:
+        """What is dropped. What no decision names stays."""

@@ -22,6 +22,7 @@ from pydantic import (
 from cotgen.chains import AnyChains
 from cotgen.emitters import AnyEmitter
 from cotgen.errors import RecipeError
+from cotgen.filters import AnyFilter, DecontaminateFilter
 from cotgen.limits import Limits, Prices, Spending
 from cotgen.menus import explained
 from cotgen.notifying import Notify
@@ -61,6 +62,7 @@ def announced() -> dict[str, EntryPoint]:
 
 
 _Teacher = Annotated[AnyTeacher, _own_kind("connect", "concurrency", "paid", "retries", "price")]
+_Filter = Annotated[AnyFilter, _own_kind("decide", "alone", "reads")]
 _Emitter = Annotated[AnyEmitter, _own_kind("emit", "file_name", "allow_test", "columns")]
 
 
@@ -81,6 +83,8 @@ class Recipe(BaseModel):
     """How teacher calls are spent on one problem."""
     verifier: Annotated[AnyVerifier, _own_kind("verify", "timeout_s")]
     """The judge of final answers."""
+    filters: tuple[_Filter, ...] = ()
+    """What enters chains and datasets, decided in this order once attempts are judged."""
     chains: Annotated[AnyChains, _own_kind("build")] | None = None
     """How attempts become long chains; none if absent."""
     datasets: tuple[_Emitter, ...] = ()
@@ -120,7 +124,15 @@ class Recipe(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """The whole recipe as plain values, defaults and prompt texts filled in."""
-        return self.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+        plain = self.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+        if not self.filters:
+            del plain["filters"]  # A run without filters is what it was before there were any.
+        return plain
+
+    def dropped_test_sets(self) -> frozenset[str]:
+        """The known test sets whose problems a filter drops before anything is emitted."""
+        filters = [each for each in self.filters if isinstance(each, DecontaminateFilter)]
+        return frozenset(name for each in filters for name in each.test_sets)
 
     def lasting(self, *sections: str) -> dict[str, Any]:
         """Sections as plain values without incidental settings: what a table depends on."""

@@ -20,6 +20,7 @@ Finish = Literal["stop", "length", "pruned"]
 Outcome = Literal["correct", "incorrect", "unverifiable", "unfinished"]
 LinkKind = Literal["attempt", "reflection", "revision"]
 Role = Literal["system", "user", "assistant"]
+Thing = Literal["problem", "attempt"]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -319,6 +320,21 @@ class Chained(Record, frozen=True):
     id: str
     inputs: str
     chains: tuple[Chain, ...] = ()
+
+
+class Filtered(Record, frozen=True):
+    """A line of `filtered.jsonl`: a problem or an attempt that no chain and no dataset gets.
+
+    `filter` is the filter's name in the recipe, `reason` a word for counting, `match` what the
+    thing was found to match, `evidence` for a person to read.
+    """
+
+    id: str
+    thing: Thing
+    filter: str
+    reason: str
+    match: str = ""
+    evidence: str = ""
 
 
 def clean(text: str) -> str:

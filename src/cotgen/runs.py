@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from hashlib import blake2b
 from itertools import count, islice, takewhile
@@ -14,19 +14,25 @@ from typing import NamedTuple, Self, TypeVar
 import msgspec
 import yaml
 
-from cotgen.errors import RecipeError
+from cotgen.errors import RecipeError, StoreError
 from cotgen.recipe import Recipe
 from cotgen.records import (
     Attempt,
     Chained,
+    Filtered,
     Group,
     Judged,
     Problem,
     Rewarded,
     Searched,
+    Thing,
     Verified,
 )
 from cotgen.store import RunFolder, Table
+from cotgen.store.lines import UNREADABLE, LineFile
+
+FILTERED = "filtered.jsonl"
+"""What filters dropped, and why."""
 
 L = TypeVar("L", Problem, Searched, Verified, Rewarded, Chained)
 AnyTable = Table[Problem] | Table[Searched] | Table[Verified] | Table[Rewarded] | Table[Chained]
@@ -54,6 +60,37 @@ class Judgeable(NamedTuple):
     def attempt(self) -> Attempt:
         """The attempt itself."""
         return _ATTEMPT.decode(self.raw)
+
+
+class Sieve:
+    """What filters dropped: the ids of problems and of attempts."""
+
+    def __init__(self, dropped: Iterable[Filtered] = ()) -> None:
+        self.problems: set[str] = set()
+        self.attempts: set[str] = set()
+        for line in dropped:
+            self.drop(line.id, line.thing)
+
+    def drop(self, id: str, thing: Thing) -> bool:
+        """Drop something; False if it was dropped before."""
+        ids = self.problems if thing == "problem" else self.attempts
+        before = len(ids)
+        ids.add(id)
+        return len(ids) > before
+
+    def update(self, other: Sieve) -> None:
+        """Drop what the other drops."""
+        self.problems |= other.problems
+        self.attempts |= other.attempts
+
+    def left(self, group: Group) -> Group | None:
+        """What is left of a group; None if its problem was dropped."""
+        if group.problem.id in self.problems:
+            return None
+        kept = tuple(judged for judged in group.judged if judged.id not in self.attempts)
+        if len(kept) == len(group.judged):
+            return group
+        return msgspec.structs.replace(group, judged=kept)
 
 
 class Shape(NamedTuple):
@@ -119,6 +156,26 @@ class Run:
         """A line for each problem."""
         return self._table("chains", Chained)
 
+    @cached_property
+    def sieve(self) -> Sieve:
+        """What filters dropped; nothing in a run without any."""
+        return Sieve(self.filtered())
+
+    def filtered(self) -> Iterator[Filtered]:
+        """The lines of what filters dropped, in the order of the decisions."""
+        path = self.folder.path / FILTERED
+        if not path.exists():
+            return
+        decoder = msgspec.json.Decoder(Filtered)
+        with LineFile(path, write=False) as file:
+            for offset, line in file.scan():
+                try:
+                    yield decoder.decode(line)
+                except UNREADABLE as error:
+                    raise StoreError(
+                        f"{path}, byte {offset}: {error}. Delete the file to have it made again"
+                    ) from error
+
     def _table(self, name: str, line_type: type[L]) -> Table[L]:
         path = self.folder.path / f"{name}.jsonl"
         if not self._write and not path.exists():
@@ -135,9 +192,9 @@ class Run:
         """Their ids, without reading them."""
         return islice(self.problems.ids(), self.shape.limit)
 
-    def search_ids(self, problem: Problem) -> Iterator[tuple[str, str]]:
+    def search_ids(self, problem: str) -> Iterator[tuple[str, str]]:
         """Each teacher with the id of its search of a problem."""
-        return ((teacher, f"{problem.id}@{teacher}") for teacher in self.shape.teachers)
+        return ((teacher, f"{problem}@{teacher}") for teacher in self.shape.teachers)
 
     def attempt_count(self, search: str) -> tuple[int, bool]:
         """How many attempts a finished search has, without reading them, and if that is enough."""
@@ -147,7 +204,7 @@ class Run:
     def judgeable(self, problem: Problem) -> Iterator[Judgeable]:
         """The attempts of a problem as they stand in the table."""
         gold = problem.answer.encode() + b"\0"
-        for _, search in self.search_ids(problem):
+        for _, search in self.search_ids(problem.id):
             for number, raw in enumerate(self._raw_attempts(search)):
                 digest = blake2b(gold, digest_size=8)
                 digest.update(raw)
@@ -158,9 +215,9 @@ class Run:
             return []
         return _COUNTER.decode(self.attempts.raw(search)).attempts
 
-    def group(self, problem: Problem) -> Group:
-        """Everything known about a problem."""
-        chained = self.chains.find(problem.id) if self.shape.chains else None
+    def group(self, problem: Problem, *, chains: bool = True) -> Group:
+        """Everything known about a problem, with what filters dropped; or all but its chains."""
+        chained = self.chains.find(problem.id) if chains and self.shape.chains else None
         return Group(
             problem=problem,
             judged=tuple(self._judged(problem)),
@@ -171,11 +228,15 @@ class Run:
         """The groups of the active problems, one at a time."""
         return (self.group(problem) for problem in self.active())
 
+    def left_groups(self) -> Iterator[Group]:
+        """The groups without what filters dropped."""
+        return (left for group in self.groups() if (left := self.sieve.left(group)))
+
     def verdicts_digest(self, problem: Problem) -> str:
-        """Changes when a problem gets or changes an attempt or a verdict."""
+        """Changes when a problem gets, changes or loses an attempt or a verdict."""
         digest = blake2b(digest_size=12)
-        for _, search in self.search_ids(problem):
-            for id in self.judged_ids(search):
+        for _, search in self.search_ids(problem.id):
+            for id in self.left_ids(search, problem.id):
                 verified = self.verdicts.get(id)
                 digest.update(f"{id}\0{verified.inputs}\0{verified.outcome}\n".encode())
         return digest.hexdigest()
@@ -185,8 +246,14 @@ class Run:
         ids = (attempt_id(search, number) for number in count())
         return takewhile(self.verdicts.__contains__, ids)
 
+    def left_ids(self, search: str, problem: str) -> Iterator[str]:
+        """Those of them that no filter dropped."""
+        if problem in self.sieve.problems:
+            return iter(())
+        return (id for id in self.judged_ids(search) if id not in self.sieve.attempts)
+
     def _judged(self, problem: Problem) -> Iterator[Judged]:
-        for teacher, search in self.search_ids(problem):
+        for teacher, search in self.search_ids(problem.id):
             searched = self.attempts.find(search)
             for number, attempt in enumerate(searched.attempts if searched else ()):
                 id = attempt_id(search, number)

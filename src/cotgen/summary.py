@@ -21,6 +21,15 @@ State = Literal["", "complete", "failed", "unfinished", "limit", "stopped", "err
 _SHOWN_REASONS = 5
 
 
+class Dropped(msgspec.Struct):
+    """What a filter dropped: whole problems, attempts (those of such problems included), and how
+    many decisions had which reason."""
+
+    problems: int = 0
+    attempts: int = 0
+    reasons: dict[str, int] = {}
+
+
 class Summary(msgspec.Struct):
     """What came out, at every stage.
 
@@ -32,7 +41,9 @@ class Summary(msgspec.Struct):
     by dataset and reason. `distance` is the mean edit distance, in characters, from a correct
     attempt to the nearest wrong one, over the chains that have one; `nearly_equal` counts those at
     a distance of 1 or 0, `forced_without_wrong` the chains whose problem has no wrong attempt to
-    show. `unverifiable` holds the commonest reasons of verdicts without a decision, `failed` what
+    show. `filtered` is what each filter dropped, absent without filters: the counts before it are
+    of all attempts, those of chains and `set_aside` of what was left. `unverifiable` holds the
+    commonest reasons of verdicts without a decision, `failed` what
     the next run will try again, by stage, and `reasons` the commonest errors among them. `state` is
     how the last start ended, and `said` why, if it ended before all was done; a start that was
     killed leaves those of the one before.
@@ -44,6 +55,7 @@ class Summary(msgspec.Struct):
     attempts: int = 0
     verdicts: dict[Outcome, int] = {}
     unverifiable: dict[str, int] = {}
+    filtered: dict[str, Dropped] | msgspec.UnsetType = msgspec.UNSET
     chains: int = 0
     wrong_in_chains: int = 0
     chains_by_wrong: dict[int, int] = {}
@@ -96,7 +108,9 @@ def count(run: Run, summary: Summary) -> None:
         )
         outcomes.update(here)
         summary.solved += here["correct"] > 0
-        summary.set_aside += here["incorrect"] - len(group.contrasting())
+        if left := run.sieve.left(group):
+            wrong = sum(1 for _ in left.having("incorrect"))
+            summary.set_aside += wrong - len(left.contrasting())
         undecided.update(
             judged.verdict.reason for judged in group.having("unverifiable") if judged.verdict
         )

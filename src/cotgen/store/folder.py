@@ -24,12 +24,14 @@ Settings = dict[str, Any]
 class Manifest(msgspec.Struct):
     """What the tables and datasets of a run were made from.
 
-    `loaded` says what source was read to its end, `datasets` what each dataset was written from.
+    `loaded` says what source was read to its end, `filtered` what filters decided on and how many
+    they dropped (absent without filters), `datasets` what each dataset was written from.
     """
 
     format: int = 1
     tables: dict[str, Settings] = {}
     loaded: Settings = {}
+    filtered: Settings | msgspec.UnsetType = msgspec.UNSET
     datasets: dict[str, Settings] = {}
 
 

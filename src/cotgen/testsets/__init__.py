@@ -19,6 +19,11 @@ def test_set_of(question: str) -> str:
     return next((name for name, digests in _sets().items() if digest in digests), "")
 
 
+def test_set_names() -> list[str]:
+    """The test sets that are known."""
+    return sorted(_sets())
+
+
 def digest_of(question: str) -> bytes:
     """A digest of the question's letters and digits: spacing, case and marks do not count."""
     letters = "".join(character for character in question.casefold() if character.isalnum())
