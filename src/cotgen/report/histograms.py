@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 
@@ -97,5 +98,5 @@ def binned(histogram: Histogram, edges: list[int]) -> list[Bin]:
         counts[bisect_right(edges, place) - 1] += count
     return [
         Bin(_EDGES[low], _EDGES[high], counts[number])
-        for number, (low, high) in enumerate(zip(edges, edges[1:], strict=False))
+        for number, (low, high) in enumerate(pairwise(edges))
     ]

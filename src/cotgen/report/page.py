@@ -135,10 +135,10 @@ def _usd(amount: float) -> str:
 
 def _breakable(text: str) -> Markup:
     """A name that may break where names have joints, before it breaks anywhere."""
-    shown = escape(visible(text))
+    shown = str(escape(visible(text)))
     for joint in "/_-":
-        shown = Markup(shown.replace(joint, f"{joint}\u200b"))
-    return shown
+        shown = shown.replace(joint, f"{joint}<wbr>")
+    return Markup(shown)
 
 
 def _widest(estimates: list[object]) -> float:

@@ -1,5 +1,8 @@
-"""Plots as inline SVG. Across, places are percentages and text is never scaled, so that a plot is as
-legible on a phone as on a desk; colours are the page's classes; nothing is drawn by a script."""
+"""Plots as inline SVG.
+
+Across, places are percentages and text is never scaled, so that a plot is as legible on a phone as
+on a desk. Colours are the page's classes; nothing is drawn by a script.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from cotgen.report.histograms import Bin
 from cotgen.report.numbers import Answered
 
 _HEIGHT = 220
+_NOTHING = Markup("")
 _SHORT = 150
 
 
@@ -48,7 +52,7 @@ def curves(series: Sequence[Series], label: str) -> Markup:
     """Shares against k, on a logarithmic axis."""
     ks = sorted({k for each in series for k, _ in each.points})
     if len(ks) < 2:
-        return Markup("")
+        return _NOTHING
     across = _scale(log2(ks[0]), log2(ks[-1]))
     lows = [point.low for each in series for _, point in each.points]
     bottom = max(0.0, int(min(lows) * 10) / 10)
@@ -110,7 +114,7 @@ def histogram(layers: Sequence[Layer], label: str, unit: str) -> Markup:
     """Densities on a logarithmic axis: areas are counts. Two layers: one up, one down."""
     filled = [each for layer in layers for each in layer.bins if each.count]
     if not filled:
-        return Markup("")
+        return _NOTHING
     across = _scale(_log(min(b.low for b in filled)), _log(max(b.high for b in filled)))
     most = max(map(_density, filled))
     down = _SHORT / len(layers)
@@ -141,7 +145,7 @@ def by_length(bins: Sequence[Answered], label: str) -> Markup:
     decided = [(each, each.outcomes["correct"], each.outcomes["incorrect"]) for each in bins]
     filled = [(each, right, right + wrong) for each, right, wrong in decided if right + wrong]
     if len(filled) < 2:
-        return Markup("")
+        return _NOTHING
     across = _scale(_log(filled[0][0].low), _log(filled[-1][0].high))
     most = max(count for _, _, count in filled)
 
@@ -167,7 +171,7 @@ def shares(bins: Sequence[Bin], label: str) -> Markup:
     """Problems by their share of correct attempts: never, ten steps, always."""
     most = max((each.count for each in bins), default=0)
     if not most:
-        return Markup("")
+        return _NOTHING
     names = ["never", *(f"{10 * n} – {10 * n + 10} %" for n in range(10)), "always"]
     parts = []
     width = 100 / len(bins)
@@ -288,7 +292,7 @@ def _svg(
     return _tag("svg", Markup("").join(parts), _class=kind, height=height, **about)
 
 
-def _tag(name: str, inside: Markup = Markup(""), /, **attributes: object) -> Markup:
+def _tag(name: str, inside: Markup = _NOTHING, /, **attributes: object) -> Markup:
     written = Markup("").join(
         Markup(' {}="{}"').format(key.strip("_").replace("_", "-"), visible(str(value)))
         for key, value in attributes.items()
