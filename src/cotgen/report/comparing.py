@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from array import array
 from hashlib import blake2b
 from pathlib import Path
 
-from cotgen.report.counting import Seen, collect
+from cotgen.report.counting import DECIDED, MAJORITY, PASS_1, SOLVED, Note, collect
 from cotgen.report.estimators import Estimate, Values, unpaired
-from cotgen.report.numbers import Comparison, Difference, Numbers, Report, Slice
-
-_MEASURES = ("accuracy", "solved", "majority")
-_TITLES = {
-    "accuracy": "pass@1",
-    "decided": "pass@1 of decided attempts",
-    "solved": "problems solved",
-    "majority": "majority of all attempts",
-}
+from cotgen.report.numbers import Comparison, Difference, Numbers, Report
 
 
 def collect_all(folders: list[Path]) -> Report:
     """The numbers of some runs; the second and later ones are compared with the first."""
-    first: dict[bytes, Seen] = {}
-    remember = None if len(folders) == 1 else lambda question, seen: _keep(first, question, seen)
-    runs = [collect(folders[0], remember)]
+    first = _Remembered()
+    runs = [collect(folders[0], first.add if folders[1:] else None)]
     comparisons = []
     for folder in folders[1:]:
         paired = _Paired(first)
-        runs.append(collect(folder, paired.add))
+        note: Note = paired.add
+        runs.append(collect(folder, note))
         comparisons.append(_compared(runs[0], runs[-1], paired))
     return Report(runs, comparisons)
 
 
-def _keep(seen_by_question: dict[bytes, Seen], question: str, seen: Seen) -> None:
-    seen_by_question[_digest(question)] = seen
+class _Remembered:
+    """What came of each question of a run, in a few hundred bytes a question."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._found: dict[bytes, tuple[tuple[str, ...], array[float]]] = {}
+
+    def add(self, question: str, shares: dict[str, float]) -> None:
+        names = tuple(shares)
+        names = self._names.setdefault(names, names)
+        self._found[_digest(question)] = (names, array("d", shares.values()))
+
+    def get(self, question: str) -> dict[str, float]:
+        """The measures of a question; none if the run has not seen it."""
+        names, shares = self._found.get(_digest(question), ((), ()))
+        return dict(zip(names, shares, strict=True))
 
 
 def _digest(question: str) -> bytes:
@@ -42,48 +49,38 @@ def _digest(question: str) -> bytes:
 class _Paired:
     """Collects differences on the questions that the first run saw too."""
 
-    def __init__(self, first: dict[bytes, Seen]) -> None:
+    def __init__(self, first: _Remembered) -> None:
         self._first = first
-        self.all = 0
         self.better = self.worse = self.equal = 0
-        self.differences = {name: Values() for name in _MEASURES}
+        self._differences: dict[str, Values] = {}
 
-    def add(self, question: str, seen: Seen) -> None:
-        self.all += 1
-        before = self._first.get(_digest(question))
-        if before is None:
+    def add(self, question: str, shares: dict[str, float]) -> None:
+        before = self._first.get(question)
+        if not before:
             return
-        for name, values in self.differences.items():
-            values.add(getattr(seen, name) - getattr(before, name))
-        self.better += seen.accuracy > before.accuracy
-        self.worse += seen.accuracy < before.accuracy
-        self.equal += seen.accuracy == before.accuracy
+        for name in shares.keys() & before.keys():
+            values = self._differences.setdefault(name, Values())
+            values.add(shares[name] - before[name])
+        change = shares[PASS_1] - before[PASS_1]
+        self.better += change > 0
+        self.worse += change < 0
+        self.equal += change == 0
 
     @property
     def shared(self) -> int:
         """How many questions both runs saw."""
         return self.better + self.worse + self.equal
 
-    def complete(self, first: Numbers) -> bool:
-        """Whether both runs saw the same questions: only then do the differences of the means
-        equal the mean of the differences."""
-        return 0 < self.shared == self.all == first.all.problems
+    def difference(self, name: str, left: Estimate, right: Estimate) -> Estimate | None:
+        """The mean difference, if both means are over the same questions: only then is it the
+        difference of the means."""
+        found = self._differences.get(name)
+        if found is None or not len(found) == left.problems == right.problems:
+            return None
+        return found.difference()
 
 
 def _compared(first: Numbers, second: Numbers, paired: _Paired) -> Comparison:
-    same = paired.complete(first)
-    found = []
-    for name, title in _TITLES.items():
-        left, right = _measure(first.all, name), _measure(second.all, name)
-        if left is None or right is None:
-            continue
-        values = paired.differences.get(name)
-        difference = values.difference() if values and same else None
-        found.append(
-            Difference(
-                title, left, right, difference or unpaired(right, left), difference is not None
-            )
-        )
     return Comparison(
         first.facts.name,
         second.facts.name,
@@ -91,23 +88,33 @@ def _compared(first: Numbers, second: Numbers, paired: _Paired) -> Comparison:
         paired.better,
         paired.worse,
         paired.equal,
-        found + _curves(first, second),
+        _differences(_measures(first), _measures(second), paired),
         _settings(first, second),
     )
 
 
-def _measure(slice: Slice, name: str) -> Estimate | None:
-    found: Estimate | None = getattr(slice, name)
+def _differences(
+    first: dict[str, Estimate], second: dict[str, Estimate], paired: _Paired
+) -> list[Difference]:
+    """All measures that both have; one that says the same as an earlier one is left out."""
+    found: list[Difference] = []
+    for name in (name for name in first if name in second):
+        left, right = first[name], second[name]
+        if any((left, right) == (each.first, each.second) for each in found):
+            continue
+        difference = paired.difference(name, left, right)
+        is_paired = difference is not None
+        found.append(Difference(name, left, right, difference or unpaired(right, left), is_paired))
     return found
 
 
-def _curves(first: Numbers, second: Numbers) -> list[Difference]:
-    """pass@k and majority@k at each k > 1 that both have."""
-    points = {point.k: point for point in first.curve if point.k > 1}
-    both = [(points[point.k], point) for point in second.curve if point.k in points]
-    pairs = [(f"pass@{left.k}", left.passed, right.passed) for left, right in both]
-    pairs += [(f"majority@{left.k}", left.majority, right.majority) for left, right in both]
-    return [Difference(name, a, b, unpaired(b, a), paired=False) for name, a, b in pairs]
+def _measures(numbers: Numbers) -> dict[str, Estimate]:
+    whole, curve = numbers.all, [point for point in numbers.curve if point.k > 1]
+    found: dict[str, Estimate | None] = {PASS_1: whole.accuracy}
+    found |= {f"pass@{point.k}": point.passed for point in curve}
+    found |= {f"majority@{point.k}": point.majority for point in curve}
+    found |= {DECIDED: whole.decided, SOLVED: whole.solved, MAJORITY: whole.majority}
+    return {name: estimate for name, estimate in found.items() if estimate}
 
 
 def _settings(first: Numbers, second: Numbers) -> list[tuple[str, str, str]]:

@@ -8,8 +8,6 @@ from itertools import groupby
 from math import log2
 from pathlib import Path
 
-import msgspec
-
 from cotgen.records import Group, Judged, Outcome
 from cotgen.report.estimators import Estimate, Values, majority_at, pass_at
 from cotgen.report.files import Written, facts_of, filtered, price_of, read_recipe, written
@@ -31,6 +29,8 @@ from cotgen.report.pairs import Pairs
 from cotgen.runs import Run, saved_shape
 from cotgen.summary import read_summary
 
+PASS_1, DECIDED = "pass@1", "pass@1 of decided attempts"
+SOLVED, MAJORITY = "problems solved", "majority of all attempts"
 OTHERS = "(others)"
 _MOST_NAMES = 200
 _MOST_REASONS = 5_000
@@ -39,16 +39,8 @@ _NAME_CHARACTERS = 160
 _CURVE_SHARE = 0.8
 """A curve goes to k where this share of the problems have k attempts."""
 
-Note = Callable[[str, "Seen"], None]
-"""Is handed each question with what came of it: to compare runs problem by problem."""
-
-
-class Seen(msgspec.Struct, frozen=True, gc=False):
-    """What came of one problem, as shares."""
-
-    accuracy: float
-    solved: float
-    majority: float
+Note = Callable[[str, dict[str, float]], None]
+"""Is handed each question with what came of it, by measure: to compare runs by problem."""
 
 
 def collect(folder: Path, note: Note | None = None) -> Numbers:
@@ -62,9 +54,9 @@ def collect(folder: Path, note: Note | None = None) -> Numbers:
         problems = len(run.problems)
         counted.pairs = Pairs(problems if shape.limit is None else min(problems, shape.limit))
         for group in run.groups():
-            seen = counted.add(group)
-            if note is not None and seen is not None:
-                note(group.problem.question, seen)
+            shares = counted.add(group)
+            if note is not None and shares:
+                note(group.problem.question, shares)
     return counted.numbers(folder)
 
 
@@ -158,6 +150,20 @@ class _Votes:
         self.answers = len(counts)
         self._votes = tuple(sorted((count, right[answer]) for answer, count in counts.items()))
 
+    def shares(self) -> dict[str, float]:
+        """Every measure of the problem by its name."""
+        if not self.attempts:
+            return {}
+        correct, n = self.outcomes["correct"], self.attempts
+        found = {PASS_1: correct / n, SOLVED: float(correct > 0), MAJORITY: self.majority(n)}
+        if decided := correct + self.outcomes["incorrect"]:
+            found[DECIDED] = correct / decided
+        for k in _ks(n):
+            if k > 1:
+                found[f"pass@{k}"] = pass_at(k, correct, n)
+                found[f"majority@{k}"] = self.majority(k)
+        return found
+
     def majority(self, k: int) -> float:
         """The chance that the commonest answer of k attempts is right."""
         return majority_at(k, self._votes, self.silent)
@@ -203,8 +209,8 @@ class _Counted:
         self.repeated: Counter[str] = Counter()
         self.distinct_correct = 0
 
-    def add(self, group: Group) -> Seen | None:
-        """Count a problem; None if it has no judged attempt yet."""
+    def add(self, group: Group) -> dict[str, float]:
+        """Count a problem, and say what came of it; nothing if it has no judged attempt yet."""
         votes = _Votes(group.judged)
         self._add_problem(group, votes)
         self._add_teachers(group)
@@ -212,10 +218,7 @@ class _Counted:
             self._add_attempt(judged)
         self._add_repeats(group)
         self.pairs.add(group)
-        if not votes.attempts:
-            return None
-        correct = votes.outcomes["correct"]
-        return Seen(correct / votes.attempts, float(correct > 0), votes.majority(votes.attempts))
+        return votes.shares()
 
     def _add_problem(self, group: Group, votes: _Votes) -> None:
         problem, outcomes = group.problem, votes.outcomes

@@ -64,6 +64,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "pct": plots.percent,
         "ends": plots.interval,
+        "points": plots.points,
         "count": "{:,}".format,
         "breakable": _breakable,
     }

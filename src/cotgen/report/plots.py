@@ -43,9 +43,14 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def points(share: float) -> str:
+    """A difference in percentage points, signed."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
 def interval(estimate: Estimate) -> str:
     """The ends of an interval of shares."""
-    return f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f}"
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}".replace("-", "−")
 
 
 def curves(series: Sequence[Series], label: str) -> Markup:
@@ -235,7 +240,8 @@ def dot(estimate: Estimate, colour: str, low: float = 0.0, high: float = 1.0) ->
     if low < 0:
         zero = _at(across(0))
         parts.append(_tag("line", _class="axis", x1=zero, x2=zero, y1=0, y2=16))
-    tip = f"{100 * estimate.value:.1f} ({interval(estimate)}), {estimate.problems:,} problems"
+    value = f"{100 * estimate.value:.1f}".replace("-", "−")
+    tip = f"{value} ({interval(estimate)}), {estimate.problems:,} problems"
     parts += [
         _tag("line", _class=f"whisker {colour}", x1=_at(x1), x2=_at(x2), y1=8, y2=8, data_tip=tip),
         _tag("circle", _class=f"dot {colour}", cx=_at(across(estimate.value)), cy=8, r=5,
