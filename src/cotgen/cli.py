@@ -232,6 +232,9 @@ def report(
 def audit(
     run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    max_false_claims: Annotated[
+        int, typer.Option(min=0, help="So many trained texts may state a false sum.")
+    ] = 0,
     outputs: Outputs = Path("outputs"),
 ) -> None:
     """Check a run against the five demands on long-thought data; exit 1 if it fails one."""
@@ -239,7 +242,7 @@ def audit(
         from cotgen import display
         from cotgen.audit import audit as audited
 
-        found = audited(_folder(run, outputs))
+        found = audited(_folder(run, outputs), max_false_claims)
         display.show_audit(found, json=json)
         raise typer.Exit(DONE if found.passed else FAILED_ITEMS)
 
