@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from difflib import get_close_matches
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,10 +173,9 @@ def show_audit(audit: Audit, *, json: bool) -> None:
         sign, colour = _SIGNS["yes" if finding.passed else "no"]
         head = Text.assemble((f"{sign} {number}  ", colour), (finding.title, "bold"))
         console.print(head, soft_wrap=True)
-        checked = " · ".join(f"{_number(n)} {what}" for what, n in finding.checked.items())
-        console.print(
-            _text(f"     {checked or 'nothing to look at'}", "bright_black"), soft_wrap=True
-        )
+        checked = " · ".join(starmap(_checked, finding.checked.items()))
+        looked = _text(f"     {checked or 'nothing to check'}", "bright_black")
+        console.print(looked, soft_wrap=True)
         for fault in finding.faults:
             places = ", ".join(fault.first) + (", …" if fault.count > len(fault.first) else "")
             line = _text(f"     {fault.count:,} × {fault.what}: ", colour)

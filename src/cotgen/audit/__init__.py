@@ -105,7 +105,8 @@ class _Audited:
 
     def _claims(self, run: Run) -> Iterator[_Claim]:
         """What is used, with what it is used as; counts all attempts on the way."""
-        book, demand = self.book, "batch-verification"
+        book = self.book
+        demand: Demand = "batch-verification"
         for problem in run.active():
             inputs = {item.id: item.inputs for item in run.judgeable(problem)}
             for judged in run.group(problem).judged:

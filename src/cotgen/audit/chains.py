@@ -37,13 +37,13 @@ class ChainCheck:
 
     def _order(self, chain: Chain, known: dict[str, Judged], where: str) -> None:
         *earlier, last = (known[id] for id in chain.attempts)
-        self._used.add(last.id, "right")
-        if not last.is_("correct"):
+        if last.is_("correct"):
+            self._used.add(last.id, "right")
+        else:
             self._book.fault(_DEMAND, "ends in an attempt that is not correct", where)
-        allowed = ("incorrect", "correct") if self._correct_context else ("incorrect",)
         for judged in earlier:
             self._used.add(judged.id, "context")
-            if not any(judged.is_(outcome) for outcome in allowed):
+            if not (judged.is_("incorrect") or (self._correct_context and judged.is_("correct"))):
                 self._book.fault(_DEMAND, "shows an attempt that is not wrong", where)
         if len(set(chain.attempts)) < len(chain.attempts):
             self._book.fault(_DEMAND, "shows an attempt twice", where)
@@ -95,6 +95,8 @@ class ChainCheck:
         for other, judged in enumerate(pool):
             # At the same distance the first in order wins.
             least = stated - (other > place)
+            if least < 0:
+                break
             distance = Levenshtein.distance(text, judged.attempt.text, score_cutoff=least)
             if other != place and distance <= least:
                 self._book.fault(_DEMAND, "names a wrong nearest attempt", where)

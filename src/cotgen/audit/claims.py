@@ -38,8 +38,10 @@ def claims(text: str) -> Iterator[tuple[str, bool]]:
     """Every claim of a text, and whether it holds."""
     at = text.find("=")
     while at >= 0:
-        if found := _claim(text[max(0, at - _WINDOW) : at], text[at + 1 : at + _WINDOW]):
-            yield found
+        if text[max(0, at - 2) : at].rstrip()[-1:].isdecimal():
+            found = _claim(text[max(0, at - _WINDOW) : at], text[at + 1 : at + _WINDOW])
+            if found:
+                yield found
         at = text.find("=", at + 1)
 
 

@@ -146,7 +146,9 @@ class DatasetCheck:
             self._fault("verified-correct", "trains a text that is not its attempt's", where)
         if not origin.methods or not all(origin.methods):
             self._fault("verified-correct", "has no verdict method", where)
-        if self._used.is_new(text) and (false := false_claims(text)):
+        # Where the question stands before it, it is the attempt that claims.
+        said = whole if text.endswith(whole) else text
+        if self._used.is_new(said) and (false := false_claims(said)):
             self._fault("verified-correct", FALSE_CLAIM, f"{where}, {right.id}: {false[0]}")
 
     def _context(self, untrained: str, context: list[Judged], where: str) -> None:

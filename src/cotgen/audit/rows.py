@@ -56,7 +56,8 @@ def reading(row: Any) -> Reading | None:
 
 def _masked(messages: Sequence[Mapping[str, Any]]) -> Reading:
     """A conversation: flags say what is trained; without flags it is every assistant turn."""
-    trained, untrained = [], []
+    trained: list[str] = []
+    untrained: list[str] = []
     for message in messages:
         for text, is_trained in _spans(message):
             (trained if is_trained else untrained).append(text)

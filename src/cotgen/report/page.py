@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from cotgen.display import visible
 from cotgen.report import plots
 from cotgen.report.estimators import RESAMPLES
+from cotgen.report.histograms import Bin
 from cotgen.report.numbers import OUTCOMES, Numbers, Report
 from cotgen.report.pairs import LONGEST_MEASURED, SAMPLED_PROBLEMS
 
@@ -115,7 +116,7 @@ def _layers(numbers: Numbers) -> list[plots.Layer]:
         plots.Layer(
             outcome,
             outcome,
-            [plots.Bin(cut.low, cut.high, cut.outcomes[outcome]) for cut in numbers.lengths.bins],
+            [Bin(cut.low, cut.high, cut.outcomes[outcome]) for cut in numbers.lengths.bins],
         )
         for outcome in OUTCOMES[:2]
     ]

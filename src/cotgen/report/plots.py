@@ -181,13 +181,13 @@ def shares(bins: Sequence[Bin], label: str) -> Markup:
     parts = []
     width = 100 / len(bins)
     for place, (each, name) in enumerate(zip(bins, names, strict=True)):
-        height = (_SHORT - 18) * each.count / most
+        tall = (_SHORT - 18) * each.count / most
         colour = "incorrect" if place == 0 else "correct" if place == 11 else "mixed"
         x = place * width
         parts.append(
             _tag(
                 "rect", _class=f"bar {colour}", x=_at(x + 0.4), width=_at(width - 0.8),
-                y=_px(_SHORT - height), height=_px(height),
+                y=_px(_SHORT - tall), height=_px(tall),
                 data_tip=f"{each.count:,} problems solved {name.replace(' – ', ' to ')}",
             )
         )  # fmt: skip
@@ -195,12 +195,12 @@ def shares(bins: Sequence[Bin], label: str) -> Markup:
             middle = _at(x + width / 2)
             text = f"{each.count:,}"
             parts.append(
-                _tag("text", escape(text), _class="count", x=middle, y=_px(_SHORT - height - 5))
+                _tag("text", escape(text), _class="count", x=middle, y=_px(_SHORT - tall - 5))
             )
     parts.append(_tag("line", _class="axis", x1="0%", x2="100%", y1=_SHORT, y2=_SHORT))
     # A quarter and three quarters lie in the middle of a bar, a half between two.
-    for place, name in ((0.0, "never"), (3.5, "¼"), (6.0, "½"), (8.5, "¾"), (12.0, "always")):
-        parts.append(_below(place * width, _SHORT, name))
+    for bars, name in ((0.0, "never"), (3.5, "¼"), (6.0, "½"), (8.5, "¾"), (12.0, "always")):
+        parts.append(_below(bars * width, _SHORT, name))
     return _svg(parts, _SHORT, label, wide=True)
 
 
