@@ -140,8 +140,11 @@ class _Votes:
                 continue
             self.attempts += 1
             self.outcomes[each.verdict.outcome] += 1
-            answer = each.verdict.canonical or each.verdict.predicted
-            if not answer or each.verdict.outcome == "unfinished":
+            answer = each.verdict.canonical
+            if each.is_("correct") or each.is_("incorrect"):
+                # Not every verifier has a canonical form. What could not be read never votes.
+                answer = answer or each.verdict.predicted
+            if not answer or each.is_("unfinished"):
                 self.silent += 1
                 continue
             counts[answer] += 1
