@@ -16,6 +16,7 @@ from cotgen.report import write_report
 
 CHROMIUM = Path("/usr/bin/chromium")
 VOID = {"meta", "br", "wbr", "img", "link", "input", "hr"}
+NAME = "h" * 80
 EVIL = [
     "<script>document.title='owned'</script>",
     "</script><script>document.title='owned'</script>",
@@ -71,7 +72,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     rows.append(rows[0] | {"id": "long", "question": "x" * 1_000_000, "level": "y" * 1_000_000})
     folder = tmp_path_factory.mktemp("hostile")
-    run = make(folder, "hostile", rows)
+    run = make(folder, NAME, rows)
     lines = [{"id": "p", "filter": evil, "reason": evil} for evil in EVIL]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (run / "filtered.jsonl").write_text(text, encoding="utf-8")
@@ -84,7 +85,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report([run, run]).page.parent
 
 
-@pytest.fixture(scope="module", params=["report.html", "report-with-hostile.html"])
+@pytest.fixture(scope="module", params=["report.html", f"report-with-{NAME}.html"])
 def page(hostile: Path, request: pytest.FixtureRequest) -> Path:
     """The page of one run, and of two."""
     path = hostile / str(request.param)
