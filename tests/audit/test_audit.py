@@ -310,7 +310,7 @@ def another_rejected(run: Path) -> None:
 
 def _chain_row(run: Path, dataset: str) -> int:
     origins = _lines(run / "datasets" / f"{dataset}.origin.jsonl")
-    return next(origin["row"] for origin in origins if len(origin["attempts"]) > 1)
+    return next(int(origin["row"]) for origin in origins if len(origin["attempts"]) > 1)
 
 
 def a_context_of_something_else(run: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -300,7 +301,7 @@ class _Counted:
             funnel=self._funnel(made),
             all=self.tally.slice("all"),
             curve=self.curve.points(),
-            by_level=[self.levels[name].slice(name) for name in sorted(self.levels)],
+            by_level=[self.levels[name].slice(name) for name in sorted(self.levels, key=_natural)],
             by_source=[self.sources[name].slice(name) for name in sorted(self.sources)],
             shares=[Bin(low, low + 1, self.shares[low]) for low in range(12)],
             teachers=[
@@ -393,6 +394,12 @@ def _named(tallies: dict[str, _Tally], name: str) -> _Tally:
     if name not in tallies and len(tallies) >= _MOST_NAMES:
         name = OTHERS
     return tallies.setdefault(name, _Tally())
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sorts level 10 after level 9."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _shortened(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -132,8 +132,10 @@ def written(folder: Path, summary: Summary) -> Written:
     return Written(found, len(everywhere))
 
 
-def _counted(counts: Counter[str], name: str) -> str:
-    return name if name in counts or len(counts) < _MOST_NAMES else _OTHERS
+def _counted(names: Collection[str], name: str) -> str:
+    """The name under which one more is counted; hostile data may have a new one on every line."""
+    name = name[:_LONGEST_SETTING]
+    return name if name in names or len(names) < _MOST_NAMES else _OTHERS
 
 
 def _origins(path: Path) -> Iterator[_Origin]:
@@ -148,9 +150,8 @@ def filtered(folder: Path) -> dict[str, Names]:
             dropped = cast(_Dropped, line)
             if dropped.kept:
                 continue
-            name = _counted(Counter(counts), dropped.filter)
-            reasons = counts.setdefault(name[:_LONGEST_SETTING], Counter())
-            reasons[_counted(reasons, dropped.reason)[:_LONGEST_SETTING]] += 1
+            reasons = counts.setdefault(_counted(counts, dropped.filter), Counter())
+            reasons[_counted(reasons, dropped.reason)] += 1
     return {name: dict(reasons.most_common()) for name, reasons in sorted(counts.items())}
 
 

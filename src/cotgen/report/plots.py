@@ -40,7 +40,7 @@ class Layer(NamedTuple):
 
 def percent(share: float, digits: int = 1) -> str:
     """61.5 %, with a thin space that does not break."""
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}\u202f%"
 
 
 def points(share: float) -> str:
