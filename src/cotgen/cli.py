@@ -327,6 +327,46 @@ def push(
         display.show_sent(sent)
 
 
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(help="A run's name or folder; several: compared.")],
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The page; its numbers lie beside it.")] = None,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Write a page with a run's numbers and plots, or with several runs beside each other."""
+    with _errors():
+        from cotgen.report import write_report
+
+        made = write_report([_folder(run, outputs) for run in runs], out)
+        typer.echo(f"{made.page}\n{made.numbers}")
+        if open_:
+            typer.launch(str(made.page))
+
+
+@app.command()
+def audit(
+    run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    max_false_claims: Annotated[
+        int, typer.Option(min=0, help="So many trained texts may state a false sum.")
+    ] = 0,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Check a run against the five demands on long-thought data; exit 1 if it fails one."""
+    with _errors():
+        from cotgen import display
+        from cotgen.audit import audit as audited
+
+        found = audited(_folder(run, outputs), max_false_claims)
+        display.show_audit(found, json=json)
+        raise typer.Exit(DONE if found.passed else FAILED_ITEMS)
+
+
+def _folder(run: str, outputs: Path) -> Path:
+    return Path(run) if Path(run).is_dir() else outputs / run
+
+
 def _load(path: Path, sets: list[str] | None, limit: int | None, name: str | None) -> Recipe:
     from cotgen.recipe import load_recipe
 
