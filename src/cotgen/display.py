@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,7 @@ from cotgen.runs import Run, saved_shape
 from cotgen.summary import Summary, read_summary
 
 if TYPE_CHECKING:
+    from cotgen.bringing import Brought
     from cotgen.publish import Parcel, Sent
 
 COLOURS: dict[Outcome | None, str] = {
@@ -78,6 +80,33 @@ def _show_finding(console: Console, finding: Finding) -> bool:
     )
     console.print(line, soft_wrap=True)
     return finding.verdict != "no"
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """A line that counts what is done, on a terminal only."""
+    with Console(stderr=True).status(f"0 {what}") as status:
+        yield lambda count: status.update(f"{count:,} {what}")
+
+
+def show_brought(brought: Brought, folder: Path) -> None:
+    """What an import has read and made."""
+    console, counts = Console(), brought.counts
+    table = Table.grid(padding=(0, 2))
+    skipped = [f"{count:,} {reason}" for reason, count in counts.skipped.items()]
+    read = f"{counts.rows:,} of {len(brought.files)} file(s)"
+    table.add_row(Text("rows", style="bold"), Text(", ".join((read, *skipped))))
+    for label, count in (
+        ("problems", counts.problems),
+        ("attempts", counts.attempts),
+        ("verdicts kept", counts.verdicts),
+        ("with rewards", counts.rewards),
+        ("bad lines", counts.bad_lines),
+    ):
+        if count:
+            table.add_row(Text(label, style="bold"), Text(f"{count:,}"))
+    console.print(table)
+    console.print(Text(f"in {folder}/; to judge the attempts: cotgen run {folder}"), soft_wrap=True)
 
 
 def show_run(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from cotgen.chains import AnyChains
 from cotgen.emitters import AnyEmitter
+from cotgen.importers import AnyImporter
 from cotgen.problems import AnyProblems
 from cotgen.protocols import Component
 from cotgen.search import AnySearch
@@ -33,6 +34,7 @@ MENUS: dict[str, Kinds] = {
     "verifiers": kinds_of(AnyVerifier),
     "chains": kinds_of(AnyChains),
     "emitters": kinds_of(AnyEmitter),
+    "importers": kinds_of(AnyImporter),
 }
 
 
