@@ -112,7 +112,7 @@ def test_set_overrides_keys_and_list_entries() -> None:
     recipe = load_recipe(
         SCRIPTED, ["search.n=3", "datasets.4.pairing=random", "teachers.two={kind: scripted}"]
     )
-    assert recipe.search.n == 3
+    assert recipe.settings()["search"]["n"] == 3
     assert recipe.settings()["datasets"][4]["pairing"] == "random"
     assert set(recipe.teachers) == {"scripted", "two"}
 

@@ -16,6 +16,7 @@ import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -248,6 +249,13 @@ class _Spooled(Record, frozen=True):
     imported: Imported
 
 
+class _Found(NamedTuple):
+    """What a row holds, and as JSON the columns that the tables have no place for."""
+
+    items: list[Imported | Skipped]
+    kept: bytes
+
+
 class _Import:
     """One import at work in its folder."""
 
@@ -277,7 +285,6 @@ class _Import:
     # The first pass: rows
 
     def _read(self, spool: LineFile) -> None:
-        keeps_rows = self._importer.source_rows
         with self._file("bad_lines") as bad, self._file("source_rows") as rows:
             for path in self._asked.files:
                 split = self._split_of(path)
@@ -287,17 +294,17 @@ class _Import:
                     if isinstance(found, BadLine):
                         self._complain(found, where, bad)
                         continue
-                    ids = [self._spool(item, split, spool) for item in found]
-                    if keeps_rows and any(ids):
-                        self._keep_row(rows, next(filter(None, ids)), where, row)
+                    ids = [self._spool(item, split, spool) for item in found.items]
+                    if found.kept and any(ids):
+                        id = next(filter(None, ids))
+                        line = {"id": id, "where": where, "row": msgspec.Raw(found.kept)}
+                        rows.append(self._encode(line))
         if self._shown and self._asked.on_bad_line == "stop":
             self._stop()
         self._watch(self._counts.rows)
         if not self._last:
             raise RecipeError(f"{self._named_files()}: no row holds a problem")
-        for name in ("bad_lines", "source_rows"):
-            if not (self._work / f"{name}.jsonl").stat().st_size:
-                (self._work / f"{name}.jsonl").unlink()
+        self._drop_empty("bad_lines", "source_rows")
 
     def _split_of(self, path: Path) -> Split:
         """A file called test is of a test split, whatever its dataset is mostly for."""
@@ -305,14 +312,15 @@ class _Import:
         is_test = not told and _TEST_WORD.search(path.name.lower()) is not None
         return "test" if is_test else self._importer.split
 
-    def _found(self, place: str, row: Any) -> list[Imported | Skipped] | BadLine:
+    def _found(self, place: str, row: Any) -> _Found | BadLine:
         self._counts.rows += 1
         if self._counts.rows % _WATCHED_EVERY == 0:
             self._watch(self._counts.rows)
         if isinstance(row, BadLine):
             return row
         try:
-            return list(self._importer.read(msgspec.convert(row, self._importer.columns)))
+            typed: Any = msgspec.convert(row, self._importer.columns)
+            return _Found(list(self._importer.read(typed)), self._kept(row))
         except msgspec.ValidationError as error:
             return BadLine(place, _said(error))
         except ValueError as error:
@@ -365,16 +373,16 @@ class _Import:
             )
         )
 
-    def _keep_row(self, rows: LineFile, id: str, where: str, row: dict[str, Any]) -> None:
-        kept = {key: each for key, each in row.items() if key not in self._importer.in_tables}
-        if not kept:
-            return
-        line = {"id": id, "where": where, "row": kept}
+    def _kept(self, row: dict[str, Any]) -> bytes:
+        """The columns of a row that the tables have no place for."""
+        known = self._importer.in_tables
+        kept = {key: each for key, each in row.items() if key not in known}
+        if not kept or not self._importer.source_rows:
+            return b""
         try:
-            data = self._encode(line)
-        except (TypeError, OverflowError):  # An integer of more than 64 bits, say.
-            data = json.dumps(line, default=str).encode()
-        rows.append(data)
+            return self._encode(kept)
+        except (TypeError, OverflowError):  # A value of Parquet that JSON does not know.
+            return json.dumps(kept, default=str).encode()
 
     def _named_files(self) -> str:
         return ", ".join(map(str, self._asked.files))
@@ -383,27 +391,32 @@ class _Import:
 
     def _write(self, spool: LineFile) -> None:
         decode = msgspec.json.Decoder(_Spooled).decode
-        with self._file("problems") as problems, self._file("attempts") as attempts:
-            with self._file("verdicts") as verdicts, self._file("rewards") as rewards:
-                for last in self._last.values():
-                    rows = _rows(spool, last, decode)
-                    problem = rows[0].problem
-                    given = [each for row in rows for each in row.given]
-                    search = f"{problem.id}@{self._importer.kind}"
-                    line = self._searched(search, problem, given)
-                    problems.append(self._encode(problem))
-                    attempts.append(self._encode(line))
-                    for number, attempt in enumerate(line.attempts):
-                        each, raw = given[number], self._encode(attempt)
-                        told = (attempt_id(search, number), inputs_of(problem, raw))
-                        self._judge(told, each, verdicts)
-                        self._reward(told, each, rewards)
+        with ExitStack() as stack:
+            problems, attempts, verdicts, rewards = (
+                stack.enter_context(self._file(name))
+                for name in ("problems", "attempts", "verdicts", "rewards")
+            )
+            for last in self._last.values():
+                rows = _rows(spool, last, decode)
+                problem = rows[0].problem
+                given = [each for row in rows for each in row.given]
+                line = self._searched(problem, given)
+                problems.append(self._encode(problem))
+                attempts.append(self._encode(line))
+                for number, attempt in enumerate(line.attempts):
+                    inputs = inputs_of(problem, self._encode(attempt))
+                    told = (attempt_id(line.id, number), inputs)
+                    self._judge(told, given[number], verdicts)
+                    self._reward(told, given[number], rewards)
         self._counts.problems = len(self._last)
-        for name in ("verdicts", "rewards"):
-            if not (self._work / f"{name}.jsonl").stat().st_size:
-                (self._work / f"{name}.jsonl").unlink()
+        self._drop_empty("verdicts", "rewards")
 
-    def _searched(self, search: str, problem: Problem, given: list[Given]) -> Searched:
+    def _drop_empty(self, *names: str) -> None:
+        for path in (self._work / f"{name}.jsonl" for name in names):
+            if not path.stat().st_size:
+                path.unlink()
+
+    def _searched(self, problem: Problem, given: list[Given]) -> Searched:
         """All attempts at a problem; there are no more to be had."""
         kind = self._importer.kind
         attempts = tuple(
@@ -414,16 +427,16 @@ class _Import:
             for number, each in enumerate(given)
         )
         self._counts.attempts += len(attempts)
-        return Searched(search, problem.id, kind, attempts, enough=True)
+        return Searched(f"{problem.id}@{kind}", problem.id, kind, attempts, enough=True)
 
     def _judge(self, told: tuple[str, str], given: Given, verdicts: LineFile) -> None:
         """Keep the dataset's word, if that is wanted, on an attempt that can have a verdict."""
         attempt = given.attempt
-        if self._asked.verdicts == "keep" and given.recorded:
-            if attempt.finish == "stop" and not attempt.flaw:
-                line = Verified(*told, given.recorded, "", "recorded", "")
-                verdicts.append(self._encode(line))
-                self._counts.verdicts += 1
+        can_have_one = attempt.finish == "stop" and not attempt.flaw
+        if self._asked.verdicts == "keep" and given.recorded and can_have_one:
+            line = Verified(*told, given.recorded, "", "recorded", "")
+            verdicts.append(self._encode(line))
+            self._counts.verdicts += 1
 
     def _reward(self, told: tuple[str, str], given: Given, rewards: LineFile) -> None:
         if given.rewards:
@@ -432,9 +445,7 @@ class _Import:
             self._counts.rewards += 1
 
 
-def _rows(
-    spool: LineFile, last: int, decode: Callable[[bytes], _Spooled]
-) -> list[Imported]:
+def _rows(spool: LineFile, last: int, decode: Callable[[bytes], _Spooled]) -> list[Imported]:
     """What all rows of a problem held, in the order of the files."""
     rows: list[Imported] = []
     while last >= 0:

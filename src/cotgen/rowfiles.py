@@ -161,7 +161,7 @@ class _Scanner:
                 return value, end
 
     def _is_cut(self, error: json.JSONDecodeError) -> bool:
-        """Whether what was held ends in the middle of a value; else the mistake is there to stay."""
+        """Whether what is held ends within a value; else the mistake is there to stay."""
         return error.msg.startswith("Unterminated") or error.pos + _LONGEST_WORD > len(self._held)
 
     def _more(self, at: int) -> bool:
@@ -207,4 +207,6 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
                     number += 1
                     yield f"{path}, row {number}", row
     except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
-        raise RecipeError(f"{path}, row {number + 1}: not to be read as Parquet: {error}") from error
+        raise RecipeError(
+            f"{path}, row {number + 1}: not to be read as Parquet: {error}"
+        ) from error

@@ -7,8 +7,16 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, conversation, gold_in, problem
-from cotgen.importers.shape import thinking
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    Whole,
+    conversation,
+    gold_in,
+    problem,
+    thinking,
+)
 
 Role = Literal["system", "user", "assistant"]
 
@@ -49,8 +57,7 @@ class ChatImporter(Importer):
     columns: ClassVar[type[msgspec.Struct]] = Row
 
     kind: Literal["chat"] = "chat"
-    source: str = ""
-    split: Literal["train", "test", "unknown"] = "unknown"
+    split: Whole = "unknown"
 
     def read(self, row: Row) -> Iterator[Imported]:
         """One attempt."""

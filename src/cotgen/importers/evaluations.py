@@ -7,9 +7,19 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, Recorded, gold_in, plain, problem
-from cotgen.importers.shape import thinking
-from cotgen.records import Split
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    License,
+    Recorded,
+    Source,
+    Whole,
+    gold_in,
+    plain,
+    problem,
+    thinking,
+)
 
 
 class Solution(msgspec.Struct):
@@ -39,9 +49,9 @@ class GsmAttemptsImporter(Importer):
     })  # fmt: skip
 
     kind: Literal["gsm8k-attempts"] = "gsm8k-attempts"
-    source: str = "openai/grade-school-math"
-    license: str = "MIT"
-    split: Split = "test"
+    source: Source = "openai/grade-school-math"
+    license: License = "MIT"
+    split: Whole = "test"
 
     def read(self, row: GsmRow) -> Iterator[Imported]:
         """The attempts in the order of the columns."""
@@ -80,9 +90,9 @@ class QwenEvalImporter(Importer):
     in_tables = frozenset({"question", "gt", "code", "score", "level", "subject", "type"})
 
     kind: Literal["qwen-eval"] = "qwen-eval"
-    source: str = "QwenLM/Qwen2.5-Math"
-    license: str = "MIT"
-    split: Split = "test"
+    source: Source = "QwenLM/Qwen2.5-Math"
+    license: License = "MIT"
+    split: Whole = "test"
 
     def read(self, row: QwenRow) -> Iterator[Imported]:
         """The attempts in the order of `code`."""

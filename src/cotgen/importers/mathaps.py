@@ -12,7 +12,15 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import msgspec
 from pydantic import Field
 
-from cotgen.importers.shape import Given, Imported, Importer, gold_in, problem
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    License,
+    Source,
+    gold_in,
+    problem,
+)
 from cotgen.records import Attempt, Step
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -63,8 +71,8 @@ class MathApsImporter(Importer):
     in_tables = frozenset({"question", "process", "label"})
 
     kind: Literal["mathaps"] = "mathaps"
-    source: str = "openreasoner/MATH-APS"
-    license: str = "MIT"
+    source: Source = "openreasoner/MATH-APS"
+    license: License = "MIT"
     step_tag: Annotated[str, Field(min_length=1)] = "\n\n\n\n\n"
     """What parts the steps in `process`."""
 

@@ -7,7 +7,16 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, gold_in, plain, problem
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    License,
+    Source,
+    gold_in,
+    plain,
+    problem,
+)
 from cotgen.records import Problem
 
 _NO_ANSWERS = {"", "proof", "notfound", "not found"}
@@ -37,7 +46,7 @@ class Numina15Importer(Importer):
     in_tables = frozenset({"problem", "problem_type", "question_type", "source"})
 
     kind: Literal["numina15"] = "numina15"
-    source: str = "AI-MO/NuminaMath-1.5"
+    source: Source = "AI-MO/NuminaMath-1.5"
 
     def read(self, row: Row) -> Iterator[Imported]:
         """One problem."""
@@ -66,8 +75,8 @@ class NuminaCotImporter(Importer):
     in_tables = frozenset({"problem", "solution", "source"})
 
     kind: Literal["numina-cot"] = "numina-cot"
-    source: str = "AI-MO/NuminaMath-CoT"
-    license: str = "apache-2.0"
+    source: Source = "AI-MO/NuminaMath-CoT"
+    license: License = "apache-2.0"
 
     def read(self, row: Row) -> Iterator[Imported]:
         """One problem and its solution."""

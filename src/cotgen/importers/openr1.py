@@ -11,7 +11,9 @@ from cotgen.importers.shape import (
     Given,
     Imported,
     Importer,
+    License,
     Recorded,
+    Source,
     gold_in,
     problem,
     thinking,
@@ -47,8 +49,8 @@ class OpenR1Importer(Importer):
     in_tables = frozenset({"problem", "answer", "problem_type", "question_type", "generations"})
 
     kind: Literal["openr1"] = "openr1"
-    source: str = "open-r1/OpenR1-Math-220k"
-    license: str = "apache-2.0"
+    source: Source = "open-r1/OpenR1-Math-220k"
+    license: License = "apache-2.0"
 
     def read(self, row: Row) -> Iterator[Imported]:
         """The attempts of one problem, in the order of the generations."""

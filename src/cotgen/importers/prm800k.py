@@ -8,8 +8,18 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, Skipped, problem, stepped
-from cotgen.records import Finish, Split
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    License,
+    Skipped,
+    Source,
+    Whole,
+    problem,
+    stepped,
+)
+from cotgen.records import Finish
 
 _ANSWER = re.compile(r"^# Answer\s*$", re.MULTILINE)
 _VALUES = {-1: 0.0, 0: 0.5, 1: 1.0}
@@ -58,16 +68,16 @@ class Row(msgspec.Struct):
 class Prm800kImporter(Importer):
     """openai/prm800k, `phase{1,2}_{train,test}.jsonl`: attempts with a reward for each step.
 
-    Ratings −1, 0, 1 become rewards 0, 0.5, 1; a step written by a person counts as 1 if nobody rated
-    it; an attempt with another unrated step has no rewards.
+    Ratings −1, 0, 1 become rewards 0, 0.5, 1. A step that a person wrote counts as 1 if nobody
+    rated it; an attempt with another unrated step has no rewards.
     """
 
     columns: ClassVar[type[msgspec.Struct]] = Row
 
     kind: Literal["prm800k"] = "prm800k"
-    source: str = "openai/prm800k"
-    license: str = "MIT"
-    split: Split = "train"
+    source: Source = "openai/prm800k"
+    license: License = "MIT"
+    split: Whole = "train"
     quality_control: bool = False
     """Take quality control rows too; they repeat other rows."""
     screening: bool = False

@@ -7,7 +7,16 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, Recorded, gold_in, problem, thinking
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    Recorded,
+    Source,
+    gold_in,
+    problem,
+    thinking,
+)
 
 
 class Row(msgspec.Struct):
@@ -42,7 +51,7 @@ class S1kImporter(Importer):
     })  # fmt: skip
 
     kind: Literal["s1k"] = "s1k"
-    source: str = "simplescaling/s1K"
+    source: Source = "simplescaling/s1K"
 
     def read(self, row: Row) -> Iterator[Imported]:
         """The attempts of one question."""
@@ -50,17 +59,14 @@ class S1kImporter(Importer):
         if row.attempt is not None:
             thought = (self.step_sep * 2).join(row.thinking_trajectories or [])
             given.append(self._given(row.attempt, thought, "", None))
-        for text, thought_of, model, grade in (
-            (row.gemini_attempt, row.gemini_thinking_trajectory, "gemini", row.gemini_grade),
-            (row.deepseek_attempt, row.deepseek_thinking_trajectory, "deepseek", row.deepseek_grade),
-        ):
+        gemini = row.gemini_thinking_trajectory, row.gemini_attempt, row.gemini_grade
+        deepseek = row.deepseek_thinking_trajectory, row.deepseek_attempt, row.deepseek_grade
+        for model, (thought_of, text, grade) in (("gemini", gemini), ("deepseek", deepseek)):
             if text is not None:
                 given.append(self._given(text, thought_of or "", model, grade))
         if not given:
             raise ValueError("there is none of attempt, gemini_attempt, deepseek_attempt")
-        asked = problem(
-            row.question, gold_in(row.solution), tags=(row.cot_type, row.source_type)
-        )
+        asked = problem(row.question, gold_in(row.solution), tags=(row.cot_type, row.source_type))
         yield Imported(asked, tuple(given))
 
     def _given(self, text: str, thought: str, model: str, grade: str | None) -> Given:

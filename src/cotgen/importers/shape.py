@@ -17,6 +17,16 @@ _LONGEST_SHORT_GOLD = 200
 Recorded = Literal["correct", "incorrect", ""]
 """A dataset's own word on an answer; empty where it says nothing."""
 
+Source = Annotated[str, Field(description="What the origin of the problems is called.")]
+License = Annotated[str, Field(description="The licence of the dataset; empty if it is not known.")]
+Whole = Annotated[
+    Split,
+    Field(
+        description="The split of all rows. Questions of public test sets are `test` whatever "
+        "this says, and so is, unless it is set, a file with `test` in its name."
+    ),
+]
+
 
 class Given(Record, frozen=True):
     """An attempt as a dataset gives it; `rewards` has a number in [0, 1] for each step, or none."""
@@ -47,12 +57,9 @@ class Importer(Component):
     in_tables: ClassVar[frozenset[str]] = frozenset()
     """The columns that the tables hold whole; `source_rows.jsonl` keeps the others."""
 
-    source: str = ""
-    """What the origin of the problems is called."""
-    license: str = ""
-    """The licence of the dataset; empty if it is not known."""
-    split: Split = "train"
-    """The split of all rows. Questions of public test sets are `test` whatever this says."""
+    source: Source = ""
+    license: License = ""
+    split: Whole = "train"
     step_sep: Annotated[str, Field(min_length=1)] = "\n"
     """What ends a step, where the dataset has texts that it does not cut into steps itself."""
     source_rows: bool = True

@@ -8,8 +8,17 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, Recorded, problem, stepped
-from cotgen.records import Attempt, Split, Step
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    Recorded,
+    Source,
+    Whole,
+    problem,
+    stepped,
+)
+from cotgen.records import Attempt, Step
 
 _TAG = "ки"
 """Math-Shepherd's step tag, in Cyrillic letters."""
@@ -35,7 +44,7 @@ class MathShepherdImporter(Importer):
     in_tables = frozenset({"input", "label", "task"})
 
     kind: Literal["math-shepherd"] = "math-shepherd"
-    source: str = "peiyi9979/Math-Shepherd"
+    source: Source = "peiyi9979/Math-Shepherd"
 
     def read(self, row: ShepherdRow) -> Iterator[Imported]:
         """One attempt. A row whose two texts do not fit together is an error, not a guess."""
@@ -58,7 +67,8 @@ class MathShepherdImporter(Importer):
 
 def _signs(tagged: str, label: str) -> tuple[float, ...]:
     """What stands in `label` in place of each tag; the texts must agree everywhere else."""
-    place, values = 0, []
+    values: list[float] = []
+    place = 0
     *parts, tail = tagged.split(_TAG)
     for part in parts:
         end = place + len(part)
@@ -120,8 +130,8 @@ class ProcessBenchImporter(Importer):
     in_tables = frozenset({"problem", "steps", "generator"})
 
     kind: Literal["processbench"] = "processbench"
-    source: str = "Qwen/ProcessBench"
-    split: Split = "test"
+    source: Source = "Qwen/ProcessBench"
+    split: Whole = "test"
 
     def read(self, row: BenchRow) -> Iterator[Imported]:
         """The attempt, and where it goes wrong the part that was labelled."""
@@ -134,9 +144,7 @@ class ProcessBenchImporter(Importer):
             rights = (1.0,) * len(row.steps)
             given = [Given(whole, recorded, rights)]
         else:
-            cut = stepped(
-                row.steps[: row.label + 1], "\n\n", finish="pruned", model=row.generator
-            )
+            cut = stepped(row.steps[: row.label + 1], "\n\n", finish="pruned", model=row.generator)
             rights = (1.0,) * row.label
             given = [Given(whole, recorded), Given(cut, rewards=(*rights, 0.0))]
         yield Imported(problem(row.problem), tuple(given))

@@ -7,7 +7,17 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, gold_in, plain, problem, thinking
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    License,
+    Source,
+    gold_in,
+    plain,
+    problem,
+    thinking,
+)
 from cotgen.records import AnswerKind
 
 
@@ -26,9 +36,8 @@ class OpenO1Importer(Importer):
     in_tables = frozenset({"instruction", "output", "response"})
 
     kind: Literal["openo1"] = "openo1"
-    source: str = "O1-OPEN/OpenO1-SFT"
-    license: str = "apache-2.0"
-    """The licence; set it for Marco-o1."""
+    source: Source = "O1-OPEN/OpenO1-SFT"
+    license: License = "apache-2.0"
 
     def read(self, row: OpenO1Row) -> Iterator[Imported]:
         """One attempt; the dataset has no golds."""
@@ -54,8 +63,8 @@ class StillImporter(Importer):
     in_tables = frozenset({"question", "combined_text", "domain"})
 
     kind: Literal["still"] = "still"
-    source: str = "RUC-AIBOX/long_form_thought_data_5k"
-    license: str = "apache-2.0"
+    source: Source = "RUC-AIBOX/long_form_thought_data_5k"
+    license: License = "apache-2.0"
 
     def read(self, row: StillRow) -> Iterator[Imported]:
         """One attempt; the dataset has no golds."""
@@ -67,7 +76,7 @@ class JourneyRow(msgspec.Struct):
     """The columns of o1-journey."""
 
     question: str
-    longCOT: str  # noqa: N815 - the dataset's name
+    longCOT: str
     answer: str | None = None
 
 
@@ -78,7 +87,7 @@ class JourneyImporter(Importer):
     in_tables = frozenset({"question", "longCOT"})
 
     kind: Literal["o1-journey"] = "o1-journey"
-    source: str = "GAIR/o1-journey"
+    source: Source = "GAIR/o1-journey"
 
     def read(self, row: JourneyRow) -> Iterator[Imported]:
         """One attempt."""
@@ -116,7 +125,7 @@ class OpenThoughtsImporter(Importer):
     in_tables = frozenset({"problem", "deepseek_reasoning", "deepseek_solution", "domain"})
 
     kind: Literal["openthoughts"] = "openthoughts"
-    source: str = "open-thoughts/OpenThoughts-114k"
+    source: Source = "open-thoughts/OpenThoughts-114k"
 
     def read(self, row: OpenThoughtsRow) -> Iterator[Imported]:
         """One attempt."""

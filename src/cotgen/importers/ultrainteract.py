@@ -7,7 +7,16 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cotgen.importers.shape import Given, Imported, Importer, conversation, plain, problem
+from cotgen.importers.shape import (
+    Given,
+    Imported,
+    Importer,
+    License,
+    Source,
+    conversation,
+    plain,
+    problem,
+)
 
 
 class Turn(msgspec.Struct):
@@ -43,8 +52,8 @@ class UltraInteractImporter(Importer):
     })  # fmt: skip
 
     kind: Literal["ultrainteract"] = "ultrainteract"
-    source: str = "openbmb/UltraInteract"
-    license: str = "MIT"
+    source: Source = "openbmb/UltraInteract"
+    license: License = "MIT"
 
     def read(self, row: Row) -> Iterator[Imported]:
         """Two attempts of a pair, or one; the dataset has no golds."""

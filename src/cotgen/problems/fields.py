@@ -27,7 +27,6 @@ GUESSES: dict[str, tuple[str, ...]] = {
 """Where a field is looked for when the recipe does not say."""
 
 
-
 class Ids:
     """Where each id of a source was first seen, to tell repeated problems from clashing ids."""
 

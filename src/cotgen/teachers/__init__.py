@@ -12,12 +12,7 @@ from cotgen.teachers.scripted import ScriptedTeacher
 from cotgen.teachers.vllm import VllmTeacher
 
 AnyTeacher = Annotated[
-    OpenAITeacher
-    | VllmTeacher
-    | LocalTeacher
-    | ReplayTeacher
-    | ScriptedTeacher
-    | ImportedTeacher,
+    OpenAITeacher | VllmTeacher | LocalTeacher | ReplayTeacher | ScriptedTeacher | ImportedTeacher,
     Field(discriminator="kind"),
 ]
 
