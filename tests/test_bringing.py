@@ -182,6 +182,12 @@ def test_a_recipe_without_its_import_says_what_is_missing(tmp_path: Path) -> Non
         run_recipe(recipe, outputs=tmp_path)
 
 
+@pytest.mark.parametrize("command", ["check", "doctor"])
+def test_nobody_is_asked_by_an_imported_run(command: str) -> None:
+    result = CliRunner().invoke(app, [command, str(ROOT / "recipes/gsm8k-imported.yaml")])
+    assert (result.exit_code, "imported" in result.output.split("answers")[-1]) == (0, True)
+
+
 def test_what_was_imported_cannot_be_made_again(tmp_path: Path) -> None:
     run = import_rows("chat", [chat("2 + 3?", "\\boxed{5}", answer=5)], tmp_path)
     before = files_of(run)

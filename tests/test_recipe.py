@@ -40,7 +40,7 @@ def test_all_mistakes_show_at_once_each_with_its_key_and_what_is_allowed() -> No
     assert "serach: there is no such key; did you mean search?" in said
     assert "search.n: Input should be greater than 0 (got 0)" in said
     assert "search.temprature: there is no such key; did you mean temperature?" in said
-    allowed = "jsonl, huggingface, generated, word_problems"
+    allowed = "jsonl, huggingface, generated, word_problems, imported"
     assert f"problems.kind: choose one of {allowed}, got 'jsonlines'" in said
     assert "datasets.1.pairing: Input should be 'nearest', 'random' or 'outcome'" in said
 

@@ -345,4 +345,6 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, Prompt):
         return value.name
-    return "none" if value in (None, "", (), {}) else str(value)
+    if value in (None, "", (), {}):
+        return "none"
+    return str(value) if str(value).isprintable() else repr(value)

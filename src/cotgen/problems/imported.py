@@ -31,6 +31,6 @@ class ImportedProblems(Component):
     def load(self) -> Iterator[Problem | BadLine]:
         """There is no source."""
         raise RecipeError(
-            f"problems: they come from `cotgen import {self.dataset} FILE --run NAME`, which has "
-            "brought none into this run yet"
+            f"problems: imported ones stand in their run, once `cotgen import {self.dataset} FILE "
+            "--run NAME` has brought them; there is no other source to read"
         )

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import ClassVar, Literal
 
 from cotgen.errors import TeacherError
-from cotgen.protocols import Ask, Component, Price, Request
+from cotgen.protocols import Ask, Component, Finding, Price, Request
 from cotgen.records import Completion
 
 
@@ -29,3 +29,7 @@ class ImportedTeacher(Component):
             raise TeacherError("imported attempts are data: nobody can be asked", retryable=False)
 
         yield ask
+
+    async def probe(self) -> AsyncIterator[Finding]:
+        """There is nothing to find out."""
+        yield Finding("answers", "unknown", "nobody to ask: its attempts were imported")
