@@ -40,7 +40,7 @@ def test_all_mistakes_show_at_once_each_with_its_key_and_what_is_allowed() -> No
     assert "serach: there is no such key; did you mean search?" in said
     assert "search.n: Input should be greater than 0 (got 0)" in said
     assert "search.temprature: there is no such key; did you mean temperature?" in said
-    allowed = "jsonl, huggingface, generated, word_problems, run, remaining"
+    allowed = "jsonl, huggingface, generated, word_problems, run, remaining, imported"
     assert f"problems.kind: choose one of {allowed}, got 'jsonlines'" in said
     assert "datasets.1.pairing: Input should be 'nearest', 'random' or 'outcome'" in said
 
@@ -112,7 +112,7 @@ def test_set_overrides_keys_and_list_entries() -> None:
     recipe = load_recipe(
         SCRIPTED, ["search.n=3", "datasets.4.pairing=random", "teachers.two={kind: scripted}"]
     )
-    assert recipe.search.n == 3
+    assert recipe.settings()["search"]["n"] == 3
     assert recipe.settings()["datasets"][4]["pairing"] == "random"
     assert set(recipe.teachers) == {"scripted", "two"}
 

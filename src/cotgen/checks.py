@@ -27,6 +27,9 @@ def estimate(recipe: Recipe) -> Iterator[str]:
     Raises RecipeError if the verifier cannot work on this machine.
     """
     refuse_unready(recipe.verifier)
+    if getattr(recipe.problems, "held", False):
+        yield "problems and attempts were imported: nobody is asked"
+        return
     problems = samples = prompt_tokens = tokens = 0
     bad: list[BadLine] = []
     for problem in _problems(recipe, bad):

@@ -292,6 +292,62 @@ def kinds(
         display.show_kinds(family)
 
 
+class Verdicts(StrEnum):
+    """Whose verdicts an import takes."""
+
+    again = "again"
+    keep = "keep"
+
+
+class TestProblems(StrEnum):
+    """What an import does with problems of test splits."""
+
+    mark = "mark"
+    drop = "drop"
+
+
+class OnBadLine(StrEnum):
+    """What an import does with a bad line."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="A format: cotgen kinds importers lists them.")],
+    files: Annotated[list[Path], typer.Argument(help=".jsonl, .jsonl.gz, .json or .parquet.")],
+    run: Annotated[str, typer.Option(help="The name of the new run.")],
+    verdicts: Annotated[
+        Verdicts, typer.Option(help="Judge again, or keep what the dataset says of answers.")
+    ] = Verdicts.again,
+    test_problems: Annotated[
+        TestProblems, typer.Option(help="Problems of test splits: mark or drop them.")
+    ] = TestProblems.mark,
+    on_bad_line: Annotated[
+        OnBadLine, typer.Option(help="Stop at a bad line, or skip, count and list it.")
+    ] = OnBadLine.stop,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the format: --set split=test.")
+    ] = None,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Bring somebody else's dataset into a run, to be judged, chained and written anew."""
+    with _errors():
+        from cotgen import bringing, display
+
+        asked = bringing.Asked(
+            bringing.importer_named(name, set_ or ()),
+            tuple(files),
+            verdicts.value,
+            test_problems.value,
+            on_bad_line.value,
+        )
+        with display.counting("rows") as watch:
+            brought = bringing.bring(asked, outputs / run, watch)
+        display.show_brought(brought, outputs / run)
+
+
 @app.command()
 def push(
     run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import islice, starmap
 from pathlib import Path
@@ -29,6 +30,7 @@ from cotgen.summary import Dropped, Summary, read_summary
 
 if TYPE_CHECKING:
     from cotgen.audit import Audit
+    from cotgen.bringing import Brought
     from cotgen.listing import Listed
     from cotgen.operating import Ended
     from cotgen.publish import Parcel, Sent
@@ -108,6 +110,33 @@ def _show_finding(console: Console, finding: Finding) -> bool:
     )
     console.print(line, soft_wrap=True)
     return finding.verdict != "no"
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """A line that counts what is done, on a terminal only."""
+    with Console(stderr=True).status(f"0 {what}") as status:
+        yield lambda count: status.update(f"{count:,} {what}")
+
+
+def show_brought(brought: Brought, folder: Path) -> None:
+    """What an import has read and made."""
+    console, counts = Console(), brought.counts
+    table = Table.grid(padding=(0, 2))
+    skipped = [f"{count:,} {reason}" for reason, count in counts.skipped.items()]
+    read = f"{counts.rows:,} of {len(brought.files)} file(s)"
+    table.add_row(Text("rows", style="bold"), Text(", ".join((read, *skipped))))
+    for label, count in (
+        ("problems", counts.problems),
+        ("attempts", counts.attempts),
+        ("verdicts kept", counts.verdicts),
+        ("with rewards", counts.rewards),
+        ("bad lines", counts.bad_lines),
+    ):
+        if count:
+            table.add_row(Text(label, style="bold"), Text(f"{count:,}"))
+    console.print(table)
+    console.print(Text(f"in {folder}/; to judge the attempts: cotgen run {folder}"), soft_wrap=True)
 
 
 def show_run(folder: Path) -> None:
@@ -431,4 +460,6 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, Prompt):
         return value.name
-    return "none" if value in (None, "", (), {}) else str(value)
+    if value in (None, "", (), {}):
+        return "none"
+    return str(value) if str(value).isprintable() else repr(value)

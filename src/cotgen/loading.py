@@ -39,7 +39,7 @@ class Loader:
             if number % _PAUSE_EVERY == 0:
                 await asyncio.sleep(0)  # Reading never waits, but Ctrl-C must be heard.
             if isinstance(item, Problem):
-                item = _with_known_split(item)
+                item = with_known_split(item)
             if isinstance(item, BadLine):
                 self._complain(item)
             elif item.id not in self.seen:
@@ -107,7 +107,7 @@ def refuse_test_problems(recipe: Recipe, run: Run) -> None:
             )
 
 
-def _with_known_split(problem: Problem) -> Problem:
+def with_known_split(problem: Problem) -> Problem:
     """Questions of public test sets are test data, whatever their source says."""
     if problem.split != "test" and test_set_of(problem.question):
         return msgspec.structs.replace(problem, split="test")

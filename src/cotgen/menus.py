@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from cotgen.chains import AnyChains
 from cotgen.emitters import AnyEmitter
 from cotgen.filters import AnyFilter
+from cotgen.importers import AnyImporter
 from cotgen.problems import AnyProblems
 from cotgen.protocols import Component
 from cotgen.search import AnySearch
@@ -35,6 +36,7 @@ MENUS: dict[str, Kinds] = {
     "filters": kinds_of(AnyFilter),
     "chains": kinds_of(AnyChains),
     "emitters": kinds_of(AnyEmitter),
+    "importers": kinds_of(AnyImporter),
 }
 
 

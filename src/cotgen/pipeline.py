@@ -210,6 +210,11 @@ class _Work:
         first: a kill in between leaves no table that was made from a deleted one.
         """
         recipe = self.recipe
+        if redo in ("load", "search") and _is_held(recipe.problems):
+            raise RecipeError(
+                f"--redo {redo}: what was imported cannot be made again here. Import into another "
+                "run, or delete this one and import anew"
+            )
         verifier = ("verifier",) if "verifier" in recipe.search.relies_on() else ()
         claims = {
             "problems": recipe.lasting("problems"),
@@ -280,6 +285,8 @@ class _Work:
 
     async def _load_source(self) -> int:
         source, table = self.recipe.problems, self.run.problems
+        if _is_held(source) and len(table):
+            return 0
         manifest = self.run.folder.manifest
         identity = _digest(lasting(source), source.limit)
         if source.remote and manifest.loaded.get("identity") == identity:
@@ -617,6 +624,11 @@ class _Work:
             self.spent = journal.spent
             journal.close()
         return self.spent or {}
+
+
+def _is_held(source: object) -> bool:
+    """Whether `cotgen import` has brought the source's problems, with their attempts."""
+    return getattr(source, "held", False) is True
 
 
 async def _judged(problem: Problem, attempt: Attempt, verify: Verify) -> Verdict:

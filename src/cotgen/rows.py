@@ -50,7 +50,7 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Any]]:
             raise RecipeError(f"{place}: the file cannot be read on: {error}") from error
 
     with _open(path) as file:
-        reader = jsonlines.Reader(lines(file), loads=_decoded)
+        reader = jsonlines.Reader(lines(file), loads=decoded)
         while True:
             try:
                 row: Any = reader.read(skip_empty=True)
@@ -65,7 +65,7 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Any]]:
 
 def read_row(line: bytes) -> Any:
     """One line as `read_rows` reads it."""
-    return jsonlines.Reader([line], loads=_decoded).read()
+    return jsonlines.Reader([line], loads=decoded).read()
 
 
 def lookup(row: object, path: str) -> Any:
@@ -84,7 +84,8 @@ def lookup(row: object, path: str) -> Any:
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _decoded(line: str | bytes) -> Any:
+def decoded(line: str | bytes) -> Any:
+    """A line of JSON. Raises ValueError or RecursionError."""
     # msgspec keeps integers of any length; jsonlines alone would take orjson, which does not.
     try:
         return msgspec.json.decode(line)

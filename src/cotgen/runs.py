@@ -203,12 +203,10 @@ class Run:
 
     def judgeable(self, problem: Problem) -> Iterator[Judgeable]:
         """The attempts of a problem as they stand in the table."""
-        gold = problem.answer.encode() + b"\0"
         for _, search in self.search_ids(problem.id):
             for number, raw in enumerate(self._raw_attempts(search)):
-                digest = blake2b(gold, digest_size=8)
-                digest.update(raw)
-                yield Judgeable(problem, attempt_id(search, number), digest.hexdigest(), raw)
+                inputs = inputs_of(problem, raw)
+                yield Judgeable(problem, attempt_id(search, number), inputs, raw)
 
     def _raw_attempts(self, search: str) -> list[msgspec.Raw]:
         if not self.attempts.has_finished(search):
@@ -287,3 +285,10 @@ class Run:
 def attempt_id(search: str, number: int) -> str:
     """The id of an attempt."""
     return f"{search}/{number}"
+
+
+def inputs_of(problem: Problem, raw: bytes | msgspec.Raw) -> str:
+    """The digest that the verdict and the rewards of an attempt, as it stands, must name."""
+    digest = blake2b(problem.answer.encode() + b"\0", digest_size=8)
+    digest.update(raw)
+    return digest.hexdigest()

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from cotgen.problems.fields import Field, Gold, RowMap, content_id, gold_of, last_boxed
+from cotgen.golds import Gold, gold_of, last_boxed
+from cotgen.problems.fields import Field, RowMap, content_id
 from cotgen.records import Problem
 
 GSM8K = {

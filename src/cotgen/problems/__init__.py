@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cotgen.problems.generated import GeneratedProblems
 from cotgen.problems.huggingface import HuggingFaceProblems
+from cotgen.problems.imported import ImportedProblems
 from cotgen.problems.jsonl import JsonlProblems
 from cotgen.problems.remaining import RemainingProblems
 from cotgen.problems.run import RunProblems
@@ -17,7 +18,8 @@ AnyProblems = Annotated[
     | GeneratedProblems
     | WordProblems
     | RunProblems
-    | RemainingProblems,
+    | RemainingProblems
+    | ImportedProblems,
     Field(discriminator="kind"),
 ]
 
@@ -28,6 +30,7 @@ __all__ = [
     "AnyProblems",
     "GeneratedProblems",
     "HuggingFaceProblems",
+    "ImportedProblems",
     "JsonlProblems",
     "RemainingProblems",
     "RunProblems",

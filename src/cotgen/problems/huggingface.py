@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import PositiveInt, model_validator
 
 from cotgen.errors import RecipeError
-from cotgen.problems.fields import Field, Gold, Ids, RowMap
+from cotgen.golds import Gold
+from cotgen.problems.fields import Field, Ids, RowMap
 from cotgen.protocols import Component
 from cotgen.records import BadLine, Problem, Split
 

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from cotgen.problems.fields import Field, Gold, Ids, RowMap
+from cotgen.golds import Gold
+from cotgen.problems.fields import Field, Ids, RowMap
 from cotgen.protocols import Component
 from cotgen.records import BadLine, Problem, Split
 from cotgen.rows import read_rows

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cotgen.teachers.imported import ImportedTeacher
 from cotgen.teachers.local import LocalTeacher
 from cotgen.teachers.openai import OpenAITeacher
 from cotgen.teachers.replay import ReplayTeacher
@@ -11,12 +12,13 @@ from cotgen.teachers.scripted import ScriptedTeacher
 from cotgen.teachers.vllm import VllmTeacher
 
 AnyTeacher = Annotated[
-    OpenAITeacher | VllmTeacher | LocalTeacher | ReplayTeacher | ScriptedTeacher,
+    OpenAITeacher | VllmTeacher | LocalTeacher | ReplayTeacher | ScriptedTeacher | ImportedTeacher,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
     "AnyTeacher",
+    "ImportedTeacher",
     "LocalTeacher",
     "OpenAITeacher",
     "ReplayTeacher",
