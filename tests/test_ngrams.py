@@ -55,7 +55,7 @@ def test_jaccard_is_that_of_the_sets() -> None:
     draw = Random(0)
     for _ in range(50):
         one, other = (" ".join(draw.choices("abc", k=draw.randint(0, 30))) for _ in range(2))
-        sets = [
+        sets: list[set[object]] = [
             {tuple(text.split()[at : at + 2]) for at in range(len(text.split()) - 1)} or {text}
             for text in (one, other)
         ]
