@@ -159,6 +159,11 @@ def _stages(publication: Publication) -> Iterator[str]:
         (f"… {outcome}", count, f"{_share(count, summary.attempts)} of the attempts")
         for outcome, count in summary.verdicts.items()
     ]
+    if summary.filtered is not UNSET:
+        rows += [
+            (f"… dropped by {name}", dropped.attempts, _reasons(dropped))
+            for name, dropped in summary.filtered.items()
+        ]
     if summary.chains:
         wrong = f"{summary.wrong_in_chains:,} wrong attempts shown in them"
         rows.append(("chains", summary.chains, wrong))
