@@ -349,3 +349,16 @@ def test_show_says_what_was_dropped(begin: Begin, capsys: pytest.CaptureFixture[
     show_problem(outputs / "r", line["id"].split("@")[0])
     said = " ".join(capsys.readouterr().out.split())
     assert f"dropped by dedup: {line['id']} duplicate · {line['match']}" in said
+
+
+def test_the_card_names_the_filters_and_what_they_dropped(begin: Begin) -> None:
+    from cotgen.publish import pack
+
+    outputs = begin("run")
+    summary = go(outputs, filters=FILTERS)
+    assert isinstance(summary.filtered, dict)
+    text = pack(outputs / "r", "org/name").text
+    dropped = summary.filtered["dedup"]
+    row = f"| … dropped by dedup | {dropped.attempts} | {dropped.attempts} duplicate |"
+    assert row in text
+    assert "| filter | difficulty |" in text

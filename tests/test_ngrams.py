@@ -55,14 +55,16 @@ def test_jaccard_is_that_of_the_sets() -> None:
     draw = Random(0)
     for _ in range(50):
         one, other = (" ".join(draw.choices("abc", k=draw.randint(0, 30))) for _ in range(2))
-        sets: list[set[object]] = [
-            {tuple(text.split()[at : at + 2]) for at in range(len(text.split()) - 1)} or {text}
-            for text in (one, other)
-        ]
-        sets = [each - {""} for each in sets]
+        sets = [_pairs(one), _pairs(other)]
         both, union = len(sets[0] & sets[1]), len(sets[0] | sets[1])
         wanted = both / union if union else 1.0
         assert jaccard(gram_set(one, 2), gram_set(other, 2)) == pytest.approx(wanted)
+
+
+def _pairs(text: str) -> set[tuple[str, ...]]:
+    words = text.split()
+    pairs = {tuple(words[at : at + 2]) for at in range(len(words) - 1)}
+    return pairs or ({tuple(words)} if words else set())
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import yaml
 
+from cotgen.filtering import digest_of_files
 from cotgen.recipe import Recipe
 from cotgen.records import BadLine, Message, Problem
 from cotgen.wiring import refuse_unready, verification
@@ -24,9 +25,10 @@ def resolved(recipe: Recipe) -> str:
 def estimate(recipe: Recipe) -> Iterator[str]:
     """Lines on problems, calls, tokens and cost. Reads the source to its limit.
 
-    Raises RecipeError if the verifier cannot work on this machine.
+    Raises RecipeError if the verifier cannot work on this machine, or a filter's file is missing.
     """
     refuse_unready(recipe.verifier)
+    digest_of_files(recipe.filters)
     if getattr(recipe.problems, "held", False):
         yield "problems and attempts were imported: nobody is asked"
         return

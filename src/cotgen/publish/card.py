@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
+from msgspec import UNSET
 
 from cotgen.publish.files import VERSION, Config, Publication
 from cotgen.publish.markdown import fenced, inline, table
 from cotgen.publish.rows import batches, lengths
 from cotgen.publish.sources import Source, hub_licence
-from cotgen.summary import Summary
+from cotgen.summary import Dropped, Summary
 
 BEGIN, END = "<!-- cotgen: begin -->", "<!-- cotgen: end -->"
 """What stands between is made anew by each push; what people write around it stays."""
@@ -147,6 +148,10 @@ def _about(config: Config) -> str:
     return f"{config.settings.get('kind', config.name)}{told and f' ({told})'}"[:120]
 
 
+def _reasons(dropped: Dropped) -> str:
+    return ", ".join(f"{times:,} {reason}" for reason, times in dropped.reasons.items())
+
+
 def _stages(publication: Publication) -> Iterator[str]:
     summary = publication.summary
     yield "## What came out at every stage"
@@ -159,6 +164,11 @@ def _stages(publication: Publication) -> Iterator[str]:
         (f"… {outcome}", count, f"{_share(count, summary.attempts)} of the attempts")
         for outcome, count in summary.verdicts.items()
     ]
+    if summary.filtered is not UNSET:
+        rows += [
+            (f"… dropped by {name}", dropped.attempts, _reasons(dropped))
+            for name, dropped in summary.filtered.items()
+        ]
     if summary.chains:
         wrong = f"{summary.wrong_in_chains:,} wrong attempts shown in them"
         rows.append(("chains", summary.chains, wrong))
@@ -193,10 +203,12 @@ def _asked(publication: Publication) -> Iterator[str]:
             for name, each in (recipe.get("teachers") or {}).items()
         ),
     )
-    sections = ("problems", "search", "verifier", "chains")
+    stages = [(name, recipe.get(name)) for name in ("problems", "search", "verifier")]
+    stages += [("filter", each) for each in recipe.get("filters") or ()]
+    stages.append(("chains", recipe.get("chains")))
     yield table(
         ("stage", "kind", "settings"),
-        ((name, _kind(recipe[name]), _told(recipe[name])) for name in sections if recipe.get(name)),
+        ((name, _kind(each), _told(each)) for name, each in stages if each),
     )
     yield "Prompt texts and every other setting stand in the recipe at the end."
 
