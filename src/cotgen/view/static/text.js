@@ -1,0 +1,285 @@
+// Hostile text onto the page: text nodes only, what is invisible made visible, formulas by KaTeX.
+
+const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Cn}\p{Zl}\p{Zp}]/gu;
+const NAMES = {
+  0x00: "NUL", 0x0d: "CR", 0x1b: "ESC", 0xad: "SHY", 0x200b: "ZWSP", 0x200c: "ZWNJ", 0x200d: "ZWJ",
+  0x200e: "LRM", 0x200f: "RLM", 0x202a: "LRE", 0x202b: "RLE", 0x202c: "PDF", 0x202d: "LRO",
+  0x202e: "RLO", 0x2066: "LRI", 0x2067: "RLI", 0x2068: "FSI", 0x2069: "PDI", 0xfeff: "BOM",
+};
+
+const LONGEST_FORMULA = 4000;
+const DEEPEST = 60;
+// A formula that defines macros could grow beyond all limits; none of an honest attempt does.
+const DEFINES = /\\(?:[egx]?def|let|futurelet|global|long|(?:re)?newcommand|providecommand)(?![a-zA-Z])/;
+const PAIRS = [["$$", "$$", true], ["\\[", "\\]", true], ["\\(", "\\)", false]];
+const OPENER = /\$\$|\\\[|\\\(|\$|\\boxed\s*\{|\\begin\{(?:equation|align|alignat|gather|multline|eqnarray)\*?\}/g;
+
+export const settings = { math: localStorage.getItem("cotgen-math") !== "no" };
+
+export function element(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "data") Object.assign(node.dataset, value);
+    else if (name.startsWith("aria-") || name === "role") node.setAttribute(name, value);
+    else node[name] = value;
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+
+/** Any text of the run's, with its invisible characters as marks. */
+export function plain(text, node = document.createDocumentFragment()) {
+  let at = 0;
+  for (const match of text.matchAll(INVISIBLE)) {
+    if (match.index > at) node.append(text.slice(at, match.index));
+    const code = match[0].codePointAt(0);
+    const hex = code.toString(16).toUpperCase().padStart(4, "0");
+    node.append(element("span", { className: "invisible", title: `U+${hex}` }, NAMES[code] || hex));
+    at = match.index + match[0].length;
+  }
+  if (at < text.length) node.append(text.slice(at));
+  return node;
+}
+
+/** A short text of the run's in an element of its own, which its direction cannot leave. */
+export function words(text, className = "") {
+  return element("bdi", { className }, plain(text));
+}
+
+/** An answer: a formula if it looks like one. */
+export function answer(text, className = "") {
+  const node = element("bdi", { className: `answer-text ${className}` });
+  const formula = /\\[a-zA-Z]|[\^_]/.test(text) && !text.includes("$") && text.length < 400;
+  if (settings.math && formula) node.append(formulaNode(text, text, false));
+  else withMath(text, [], node, true);
+  return node;
+}
+
+/** The parts of a text, marked; `inline` keeps formulas on their line. */
+export function parts(list, node, { inline = false, math = settings.math } = {}) {
+  let run = [];
+  let block = node;
+  const flush = () => {
+    if (run.length) runInto(run, block, inline, math);
+    run = [];
+  };
+  for (const [kind, text] of list) {
+    const wanted = kind === "thought" ? "thought" : "";
+    if (kind === "cut") {
+      flush();
+      node.append(element("span", { className: "cut" }, `${Number(text).toLocaleString("en")} characters left out`));
+      block = node;
+    } else if (kind === "reward") {
+      flush();
+      const mark = element("span", { className: "reward", title: "reward of this step" }, text);
+      mark.style.setProperty("--reward", text);
+      block.append(mark);
+    } else {
+      if ((block.className === "thought" ? "thought" : "") !== wanted) {
+        flush();
+        block = wanted ? node.appendChild(element("span", { className: "thought" })) : node;
+      }
+      run.push([kind, text]);
+    }
+  }
+  flush();
+  return node;
+}
+
+function runInto(run, node, inline, math) {
+  const text = run.map(([, each]) => each).join("");
+  const marks = [];
+  let at = 0;
+  for (const [kind, each] of run) {
+    if (kind && kind !== "thought" && kind !== "same") marks.push([at, at + each.length, kind]);
+    at += each.length;
+  }
+  if (math) withMath(text, marks, node, inline);
+  else markedText(text, 0, text.length, marks, node);
+}
+
+function withMath(text, marks, node, inline) {
+  let at = 0;
+  for (const formula of formulas(text)) {
+    markedText(text, at, formula.start, marks, node);
+    const kind = marks.find(([start, end]) => start < formula.end && end > formula.start)?.[2];
+    const source = text.slice(formula.start, formula.end);
+    const made = formulaNode(source, formula.tex, formula.display && !inline);
+    node.append(kind ? element("mark", { className: kind }, made) : made);
+    at = formula.end;
+  }
+  markedText(text, at, text.length, marks, node);
+}
+
+function markedText(text, from, to, marks, node) {
+  let at = from;
+  for (const [start, end, kind] of marks) {
+    if (end <= at || start >= to) continue;
+    if (start > at) plain(text.slice(at, start), node);
+    const tag = { del: "del", ins: "ins" }[kind] || "mark";
+    const stop = Math.min(end, to);
+    node.append(element(tag, { className: kind }, plain(text.slice(Math.max(start, at), stop))));
+    at = stop;
+  }
+  if (at < to) plain(text.slice(at, to), node);
+}
+
+/** Where formulas stand in a text. One without its end is none. */
+function formulas(text) {
+  const found = [];
+  OPENER.lastIndex = 0;
+  for (let match; (match = OPENER.exec(text)); ) {
+    const formula = formulaAt(text, match.index, match[0]);
+    if (!formula) continue;
+    found.push(formula);
+    OPENER.lastIndex = formula.end;
+  }
+  return found;
+}
+
+function formulaAt(text, start, opener) {
+  if (opener.startsWith("\\boxed")) {
+    const end = balanced(text, start + opener.length);
+    return end && { start, end, tex: text.slice(start, end), display: false };
+  }
+  if (opener.startsWith("\\begin")) {
+    const closer = opener.replace("begin", "end");
+    const end = text.indexOf(closer, start) + closer.length;
+    return end >= closer.length && { start, end, tex: text.slice(start, end), display: true };
+  }
+  if (opener === "$") return dollars(text, start);
+  const [, closer, display] = PAIRS.find(([open]) => open === opener);
+  const from = start + opener.length;
+  const to = text.indexOf(closer, from);
+  if (to <= from) return null;
+  return { start, end: to + closer.length, tex: text.slice(from, to), display };
+}
+
+/** `$x$`, but no prices: no blank inside the dollars, no digit after them, all on one line. */
+function dollars(text, start) {
+  if (text[start - 1] === "\\") return null;
+  for (let at = start + 1; at < text.length && at - start < LONGEST_FORMULA; at++) {
+    if (text[at] === "\\") at++;
+    else if (text[at] === "\n") return null;
+    else if (text[at] === "$") {
+      const tex = text.slice(start + 1, at);
+      const fits = tex && !/^\s|\s$/.test(tex) && !/\d/.test(text[at + 1] || "");
+      return fits ? { start, end: at + 1, tex, display: false } : null;
+    }
+  }
+  return null;
+}
+
+function balanced(text, from) {
+  let depth = 1;
+  for (let at = from; at < text.length && at - from < LONGEST_FORMULA; at++) {
+    if (text[at] === "\\") at++;
+    else if (text[at] === "{") depth++;
+    else if (text[at] === "}" && --depth === 0) return at + 1;
+  }
+  return 0;
+}
+
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      seen.unobserve(entry.target);
+      typeset(entry.target);
+    }
+  },
+  { rootMargin: "400px" },
+);
+const sources = new WeakMap();
+
+function formulaNode(source, tex, display) {
+  const node = element("span", { className: display ? "math display" : "math" }, plain(source));
+  if (tex.length <= LONGEST_FORMULA && depth(tex) <= DEEPEST && !DEFINES.test(tex)) {
+    sources.set(node, [source, tex, display]);
+    seen.observe(node);
+  }
+  return node;
+}
+
+function depth(tex) {
+  let now = 0;
+  let most = 0;
+  for (const letter of tex) {
+    if (letter === "{") most = Math.max(most, ++now);
+    else if (letter === "}") now--;
+  }
+  return most;
+}
+
+function typeset(node) {
+  const [source, tex, display] = sources.get(node);
+  const made = document.createElement("span");
+  try {
+    withoutStyleAttributes(() =>
+      katex.render(tex, made, {
+        displayMode: display, throwOnError: true, trust: false, strict: "ignore", maxExpand: 300,
+        maxSize: 10,
+      }),
+    );
+  } catch (error) {
+    node.classList.add("failed");
+    node.title = `not typeset: ${String(error.message).slice(0, 200)}`;
+    return;
+  }
+  node.title = source.slice(0, 500);
+  node.replaceChildren(...made.childNodes);
+}
+
+/** KaTeX sets a few styles as attributes, which our policy forbids; as properties it allows them. */
+function withoutStyleAttributes(work) {
+  const set = Element.prototype.setAttribute;
+  Element.prototype.setAttribute = function (name, value) {
+    if (name === "style") this.style.cssText = value;
+    else set.call(this, name, value);
+  };
+  try {
+    work();
+  } finally {
+    Element.prototype.setAttribute = set;
+  }
+}
+
+/** A text that may be long: what the server sent, and a control that has the rest streamed. */
+export function shownText([list, chars, more], address, options = {}) {
+  const node = element("div", { className: `text ${options.className || ""}`, dir: "auto" });
+  parts(list, node, options);
+  if (!more) return node;
+  const button = element("button", { className: "all" }, `Show all ${chars.toLocaleString("en")} characters`);
+  const stopped = new AbortController();
+  button.onclick = async () => {
+    if (button.dataset.running) return stopped.abort();
+    button.dataset.running = "yes";
+    button.textContent = "Stop";
+    const whole = element("div", { className: node.className, dir: "auto" });
+    node.replaceWith(whole);
+    try {
+      await stream(`/api/text?${more}&${address}`, stopped.signal, (part) => parts([part], whole, options));
+      button.remove();
+    } catch (error) {
+      button.textContent = stopped.signal.aborted ? "Stopped here" : `Could not be read: ${error.message}`;
+      button.disabled = true;
+    }
+  };
+  const holder = element("div", {}, node, button);
+  return holder;
+}
+
+async function stream(url, signal, take) {
+  const response = await fetch(url, { signal });
+  if (!response.ok) throw new Error(await response.text());
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let held = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (held + value).split("\n");
+    held = lines.pop();
+    for (const line of lines) take(JSON.parse(line));
+    await new Promise(requestAnimationFrame);
+  }
+}
