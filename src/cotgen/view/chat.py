@@ -131,9 +131,11 @@ def _spans(spans: list[Any], length: int) -> Iterator[Mark]:
 
 
 def _is_chat(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(turn, dict) and "role" in turn and "content" in turn for turn in value
-    ) and bool(value)
+    return (
+        isinstance(value, list)
+        and all(isinstance(turn, dict) and "role" in turn and "content" in turn for turn in value)
+        and bool(value)
+    )
 
 
 def _one(value: Any) -> list[Part]:

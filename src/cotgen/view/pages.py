@@ -17,6 +17,7 @@ from cotgen.view.filters import Wanted, places
 from cotgen.view.index import OUTCOMES, Codes, Dataset, Index
 from cotgen.view.parts import (
     COMPARED,
+    Difference,
     Part,
     Shown,
     attempt_parts,
@@ -376,17 +377,25 @@ def _attempt_page(look: Looker, number: int) -> AttemptPage:
 
 
 def difference_page(index: Index, address: Mapping[str, str]) -> DifferencePage:
-    """Two attempts of a problem, character by character."""
+    """What makes a correct attempt of a wrong one."""
     look = Looker(index, address.get("id", ""))
-    wrong, correct = (look.number(address.get(name, "")) for name in ("wrong", "correct"))
-    unit, distance, parts = difference(look.attempt(wrong).text, look.attempt(correct).text)
+    (wrong, correct), found = _compared(look, address)
     return DifferencePage(
         wrong=look.id(wrong),
         correct=look.id(correct),
-        unit=unit,
-        distance=distance,
-        text=shortened(parts, "what=difference", around=("del", "ins")),
+        unit=found.unit,
+        distance=found.distance,
+        text=shortened(found.parts, "what=difference", around=("del", "ins")),
     )
+
+
+def _compared(look: Looker, address: Mapping[str, str]) -> tuple[tuple[int, int], Difference]:
+    wrong, correct = (look.number(address.get(name, "")) for name in ("wrong", "correct"))
+    by = address.get("by", "characters")
+    if by not in ("characters", "words"):
+        raise RecipeError(f"by: {by[:50]!r} is none of characters, words")
+    texts = look.attempt(wrong).text, look.attempt(correct).text
+    return (wrong, correct), difference(*texts, by=by)
 
 
 def chain_pages(index: Index, address: Mapping[str, str]) -> list[ChainPage]:
@@ -476,8 +485,7 @@ def whole_text(index: Index, address: Mapping[str, str]) -> Iterable[Part]:
         chain = _at(look.chains(), _number(address, "chain", 0))
         return pieces([("", _at(chain.links, _number(address, "link", 0)).text)])
     if what == "difference":
-        texts = [look.number(address.get(name, "")) for name in ("wrong", "correct")]
-        return pieces(difference(*(look.attempt(each).text for each in texts)).parts)
+        return pieces(_compared(look, address)[1].parts)
     raise RecipeError(
         f"what: {what[:50]!r} is none of question, answer, attempt, link, difference, row"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -18,7 +19,8 @@ HEAD, TAIL, AROUND = 4_000, 1_600, 250
 """Characters of a long text that are shown at its start, at its end and around what is marked."""
 PIECE = 1 << 15
 """Characters of a part at most when a whole text is sent."""
-COMPARED = 10**8
+_WORD = re.compile(r"\w+|\s+|.", re.DOTALL)
+COMPARED = 6 * 10**7
 """Product of the lengths that are compared at most: about 40 ms."""
 
 
@@ -58,9 +60,7 @@ def marked(text: str, marks: Iterable[Mark]) -> list[Part]:
     return [part for part in (*parts, ("", text[at:])) if part[1]]
 
 
-def _with_rewards(
-    attempt: Attempt, rewards: Rewards | None, parts: list[Part]
-) -> Iterator[Part]:
+def _with_rewards(attempt: Attempt, rewards: Rewards | None, parts: list[Part]) -> Iterator[Part]:
     """Each step's number stands after its step."""
     if not rewards or len(rewards.per_step) != len(attempt.steps):
         yield from parts
@@ -137,20 +137,22 @@ def pieces(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 class Difference(NamedTuple):
-    """What makes one text of another. `unit` is what was compared: `characters`, `lines`, or
-    `whole` for texts too long for either; `distance` counts edits of that unit."""
+    """What makes one text of another. `unit` is what was compared: `characters`, `words`,
+    `lines`, or `whole` for texts too long for any; `distance` counts edits of that unit."""
 
     unit: str
     distance: int
     parts: list[Part]
 
 
-def difference(text: str, other: str) -> Difference:
+def difference(text: str, other: str, *, by: str = "characters") -> Difference:
     """The shortest way from `text` to `other`: what is kept (`same`), left out and put in."""
     start = _shared(text, other)
     end = _shared(text[start:][::-1], other[start:][::-1])
     head, tail = text[:start], text[len(text) - end :]
-    unit, one, two = _units(text[start : len(text) - end], other[start : len(other) - end])
+    if by == "words":  # What both begin and end with may end and begin in the middle of one.
+        head, tail, start, end = "", "", 0, 0
+    unit, one, two = _units(by, text[start : len(text) - end], other[start : len(other) - end])
     edits = Levenshtein.opcodes(one, two)
     distance = sum(
         max(edit.src_end - edit.src_start, edit.dest_end - edit.dest_start)
@@ -173,11 +175,15 @@ def _shared(text: str, other: str) -> int:
     return low
 
 
-def _units(text: str, other: str) -> tuple[str, Sequence[str], Sequence[str]]:
-    if len(text) * len(other) <= COMPARED:
+def _units(by: str, text: str, other: str) -> tuple[str, Sequence[str], Sequence[str]]:
+    """What is compared: characters or words as asked for, or what is coarse enough."""
+    if by != "words" and len(text) * len(other) <= COMPARED:
         return "characters", text, other
+    words, others = _WORD.findall(text), _WORD.findall(other)
+    if len(words) * len(others) <= COMPARED:
+        return "words", words, others
     lines, others = text.splitlines(keepends=True), other.splitlines(keepends=True)
-    if len(lines) * len(others) <= COMPARED // 50:
+    if len(lines) * len(others) <= COMPARED:
         return "lines", lines, others
     return "whole", [text], [other]
 

@@ -49,10 +49,14 @@ async function readRun() {
   if (run.version !== before && run.version > 0) {
     showSelects();
     await list.ask(filters(), state.get("p"));
-    if (before <= 0) await render();
+    $("detail").problem = null; // It may have grown.
+    if (before <= 0 || atTop()) await render();
   }
   setTimeout(readRun, run.reading < 1 ? 250 : 4000);
 }
+
+/** What is being read is not pulled away; it is fetched anew when it is opened again. */
+const atTop = () => $("detail").scrollTop < 200;
 
 function showCounts() {
   document.title = `${run.name} · cotgen`;

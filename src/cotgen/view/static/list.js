@@ -137,11 +137,10 @@ export class List {
     const rows = this.rows.get(number) || (await this.page(number));
     const row = rows[at % PAGE];
     if (!row || this.drawnRows.get(at) !== node) return;
-    const [id, question, level, counts, chains] = row;
+    const [id, question, level, counts] = row;
     node.append(
-      element("div", { className: "head" }, words(id, "id"), level ? words(level, "level") : "", tally(counts, chains)),
+      element("div", { className: "head" }, words(id, "id"), level ? words(/^\d+$/.test(level) ? `level ${level}` : level, "level") : "", bar(counts), tally(counts)),
       parts([["", question]], element("div", { className: "question", dir: "auto" }), { inline: true }),
-      bar(counts),
     );
     this.mark();
   }
@@ -151,14 +150,13 @@ export class List {
   }
 }
 
-function tally(counts, chains) {
+function tally(counts) {
   const node = element("span", { className: "tally" });
   for (const place of [1, 2, 3, 4, 0]) {
     if (!counts[place]) continue;
     const outcome = OUTCOMES[place];
     node.append(element("span", { className: `verdict ${outcome}`, title: `${counts[place]} ${outcome}` }, `${GLYPHS[outcome]}${counts[place]}`));
   }
-  node.title = chains ? `${chains} chains` : "";
   return node;
 }
 

@@ -9,8 +9,12 @@ const NAMES = {
 
 const LONGEST_FORMULA = 4000;
 const DEEPEST = 60;
-// A formula that defines macros could grow beyond all limits; none of an honest attempt does.
-const DEFINES = /\\(?:[egx]?def|let|futurelet|global|long|(?:re)?newcommand|providecommand)(?![a-zA-Z])/;
+// Macros could let a formula grow beyond all limits, and links and pictures lead elsewhere: a
+// formula with either is shown as it is written.
+const REFUSED = new RegExp(
+  String.raw`\\(?:[egx]?def|let|futurelet|global|long|(?:re)?newcommand|providecommand|` +
+  String.raw`href|url|includegraphics|html[A-Za-z]*)(?![a-zA-Z])`,
+);
 const PAIRS = [["$$", "$$", true], ["\\[", "\\]", true], ["\\(", "\\)", false]];
 const OPENER = /\$\$|\\\[|\\\(|\$|\\boxed\s*\{|\\begin\{(?:equation|align|alignat|gather|multline|eqnarray)\*?\}/g;
 
@@ -101,14 +105,23 @@ function runInto(run, node, inline, math) {
 function withMath(text, marks, node, inline) {
   let at = 0;
   for (const formula of formulas(text)) {
-    markedText(text, at, formula.start, marks, node);
+    const block = formula.display && !inline;
+    // A formula on lines of its own brings its own space.
+    const before = block ? skipped(text, formula.start, -1, at) : formula.start;
+    markedText(text, at, before, marks, node);
     const kind = marks.find(([start, end]) => start < formula.end && end > formula.start)?.[2];
     const source = text.slice(formula.start, formula.end);
-    const made = formulaNode(source, formula.tex, formula.display && !inline);
+    const made = formulaNode(source, formula.tex, block);
     node.append(kind ? element("mark", { className: kind }, made) : made);
-    at = formula.end;
+    at = block ? skipped(text, formula.end, 1, text.length) : formula.end;
   }
   markedText(text, at, text.length, marks, node);
+}
+
+function skipped(text, from, by, end) {
+  let at = from;
+  while (Math.abs(at - from) < 2 && at !== end && text[by > 0 ? at : at - 1] === "\n") at += by;
+  return at;
 }
 
 function markedText(text, from, to, marks, node) {
@@ -155,7 +168,8 @@ function formulaAt(text, start, opener) {
   return { start, end: to + closer.length, tex: text.slice(from, to), display };
 }
 
-/** `$x$`, but no prices: no blank inside the dollars, no digit after them, all on one line. */
+/** `$x$`, but no prices: no blank at its ends if nothing in it is LaTeX, no digit behind it, and
+    all on one line. */
 function dollars(text, start) {
   if (text[start - 1] === "\\") return null;
   for (let at = start + 1; at < text.length && at - start < LONGEST_FORMULA; at++) {
@@ -163,7 +177,8 @@ function dollars(text, start) {
     else if (text[at] === "\n") return null;
     else if (text[at] === "$") {
       const tex = text.slice(start + 1, at);
-      const fits = tex && !/^\s|\s$/.test(tex) && !/\d/.test(text[at + 1] || "");
+      const tight = !/^\s|\s$/.test(tex) || /\\[a-zA-Z]|[\^_]/.test(tex);
+      const fits = tex && tight && !/\d/.test(text[at + 1] || "");
       return fits ? { start, end: at + 1, tex, display: false } : null;
     }
   }
@@ -194,7 +209,7 @@ const sources = new WeakMap();
 
 function formulaNode(source, tex, display) {
   const node = element("span", { className: display ? "math display" : "math" }, plain(source));
-  if (tex.length <= LONGEST_FORMULA && depth(tex) <= DEEPEST && !DEFINES.test(tex)) {
+  if (tex.length <= LONGEST_FORMULA && depth(tex) <= DEEPEST && !REFUSED.test(tex)) {
     sources.set(node, [source, tex, display]);
     seen.observe(node);
   }
@@ -218,7 +233,7 @@ function typeset(node) {
     withoutStyleAttributes(() =>
       katex.render(tex, made, {
         displayMode: display, throwOnError: true, trust: false, strict: "ignore", maxExpand: 300,
-        maxSize: 10,
+        maxSize: 4,
       }),
     );
   } catch (error) {
@@ -228,6 +243,9 @@ function typeset(node) {
   }
   node.title = source.slice(0, 500);
   node.replaceChildren(...made.childNodes);
+  const room = node.parentElement?.closest(".prose, .question, bdi")?.clientWidth || 0;
+  const wide = room && [...node.querySelectorAll(".base")].some((base) => base.offsetWidth > room);
+  node.classList.toggle("wide", Boolean(wide) && !display);
 }
 
 /** KaTeX sets a few styles as attributes, which our policy forbids; as properties it allows them. */
@@ -246,7 +264,7 @@ function withoutStyleAttributes(work) {
 
 /** A text that may be long: what the server sent, and a control that has the rest streamed. */
 export function shownText([list, chars, more], address, options = {}) {
-  const node = element("div", { className: `text ${options.className || ""}`, dir: "auto" });
+  const node = element("div", { className: `prose ${options.className || ""}`, dir: "auto" });
   parts(list, node, options);
   if (!more) return node;
   const button = element("button", { className: "all" }, `Show all ${chars.toLocaleString("en")} characters`);

@@ -23,7 +23,8 @@ const idOf = (problem) => new URLSearchParams({ id: problem }).toString();
 /** Show the problem that the state names, at its tab. */
 export async function showProblem(node, state, current, choose) {
   const id = state.get("p");
-  const problem = node.problem?.id === id && node.dataset.problem === id ? node.problem : await ask("problem", { id });
+  const same = node.problem?.id === id && node.dataset.problem === id;
+  const problem = same ? node.problem : await ask("problem", { id });
   if (!current()) return;
   node.problem = problem;
   node.dataset.problem = id;
@@ -35,8 +36,11 @@ export async function showProblem(node, state, current, choose) {
     role: "tab", "aria-selected": String(name === tab), disabled: !counts[name] && name !== "attempts",
     data: { tab: name }, onclick: () => choose({ tab: name }),
   }, label, element("span", {}, name === "difference" ? "" : count(counts[name]))));
-  node.replaceChildren(head(problem), element("div", { className: "tabs", role: "tablist" }, ...tabs), body);
-  node.scrollTop = 0;
+  const bar = element("div", { className: "tabs", role: "tablist" }, ...tabs);
+  const kept = same ? node.scrollTop : 0;
+  node.replaceChildren(head(problem), bar, body);
+  body.style.minHeight = "100%"; // So that the tabs can stay where they are.
+  node.scrollTop = Math.min(kept, node.firstChild.offsetHeight);
   const show = { attempts: showAttempts, difference: showDifference, chains: showChains, rows: showProblemRows }[tab];
   await show(body, problem, state, choose, current);
 }
@@ -110,8 +114,8 @@ function attemptCard(attempt, problem) {
     element("header", {},
       verdict(attempt.outcome),
       attempt.predicted ? element("span", { className: "predicted", title: `extracted answer${read}` }, answer(attempt.predicted)) : "",
+      attempt.reason ? element("span", { className: "reason" }, plain(attempt.reason)) : "",
       element("span", { className: "facts" }, words(`${attempt.teacher}/${attempt.number}`, "id"), ...facts.map((fact) => element("span", {}, plain(fact))))),
-    attempt.reason ? element("p", { className: "reason" }, plain(attempt.reason)) : "",
     shownText(attempt.text, idOf(problem.id)));
 }
 
@@ -120,7 +124,8 @@ async function showDifference(body, problem, state, choose, current) {
   const wrong = state.get("wrong")?.startsWith(`${problem.id}@`) ? state.get("wrong") : first[0];
   const correct = state.get("correct")?.startsWith(`${problem.id}@`) ? state.get("correct") : first[1];
   const aside = state.get("diff") === "aside";
-  const page = await ask("difference", { id: problem.id, wrong, correct });
+  const by = state.get("by") === "words" ? "words" : "characters";
+  const page = await ask("difference", { id: problem.id, wrong, correct, by });
   if (!current()) return;
   const pick = (name, value) => {
     const select = element("select", { "aria-label": name, onchange: () => choose({ [name]: select.value }) },
@@ -134,14 +139,14 @@ async function showDifference(body, problem, state, choose, current) {
     className: "plain", disabled: !problem.pairs[at + by], title: by > 0 ? "next pair" : "pair before",
     onclick: () => choose({ wrong: problem.pairs[at + by][0], correct: problem.pairs[at + by][1] }),
   }, by > 0 ? "›" : "‹");
-  const unit = { characters: "characters apart", lines: "lines apart (too long to compare by characters)", whole: "too long to compare" }[page.unit];
-  const address = `${idOf(problem.id)}&${new URLSearchParams({ wrong, correct })}`;
+  const unit = { characters: "characters apart", words: "words and signs apart", lines: "lines apart (too long to compare by characters)", whole: "too long to compare" }[page.unit];
+  const address = `${idOf(problem.id)}&${new URLSearchParams({ wrong, correct, by })}`;
   const options = { math: false, className: "source" };
   const text = (kinds, more) => shownText([page.text[0].filter(([kind]) => kinds.includes(kind)), page.text[1], more], address, options);
   body.append(
-    element("div", { className: "pair" }, jump(-1), jump(1), element("span", { className: "verdict incorrect" }, "✗"), pick("wrong", wrong), "→",
-      element("span", { className: "verdict correct" }, "✓"), pick("correct", correct),
+    element("div", { className: "pair" }, jump(-1), jump(1), pick("wrong", wrong), "→", pick("correct", correct),
       element("span", { className: "distance" }, page.unit === "whole" ? unit : `${count(page.distance)} ${unit}`),
+      element("button", { className: "plain", "aria-pressed": String(by === "words"), title: "by words, not characters", onclick: () => choose({ by: by === "words" ? null : "words" }) }, "Words"),
       element("button", { className: "plain", "aria-pressed": String(aside), onclick: () => choose({ diff: aside ? null : "aside" }) }, "Side by side")),
     aside
       ? element("div", { className: "aside" },
@@ -156,7 +161,7 @@ function showChains(body, problem, state, choose, current) {
   endless(body, current, (from) => ask("chains", { id: problem.id, from, n: PAGE }), (chain) => {
     const nearest = chain.nearest
       ? ["nearest wrong ", words(chain.nearest.slice(problem.id.length + 1), "id"), ` ${count(chain.distance)} characters away`] : ["no wrong attempt to show"];
-    return element("section", { className: "card chain" },
+    return element("section", { className: "card chain built" },
       element("header", {}, element("b", {}, `Chain ${chain.number + 1}`), element("span", {}, `${chain.wrong} wrong before the correct one`),
         element("span", { className: "facts" }, element("span", {}, ...nearest))),
       turn({ role: "user", use: "context", text: problem.question }, problem.id),
@@ -179,7 +184,7 @@ function rowCard(row, dataset, linked, choose) {
   const origin = row.origin;
   const facts = [origin.made_by?.join(" · "), origin.split, origin.source, origin.license].filter((fact) => typeof fact === "string" && fact);
   const problem = linked && row.problem
-    ? element("button", { className: "plain link", onclick: () => choose({ view: "problems", p: row.problem, tab: "rows" }, true) }, words(row.problem)) : "";
+    ? element("button", { className: "plain link", onclick: () => choose({ view: "problems", p: row.problem, tab: "rows" }, true) }, "problem ", words(row.problem)) : "";
   return element("section", { className: "card chain" },
     element("header", {}, element("b", {}, words(dataset), ` row ${count(row.number)}`), problem,
       element("span", { className: "facts" }, ...facts.map((fact) => element("span", {}, plain(fact))))),
