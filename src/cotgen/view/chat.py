@@ -43,7 +43,7 @@ def _steps(columns: Row) -> Iterator[Turn]:
     if not (isinstance(labels, list) and isinstance(steps, list) and len(labels) == len(steps)):
         return
     del columns["labels"], columns["completions"]
-    yield from _messages(columns.pop("prompt", []), "context")
+    yield from _input(columns)
     for step, label in zip(steps, labels, strict=True):
         use = {True: "good", False: "bad"}.get(label, "data") if isinstance(label, bool) else "data"
         yield Turn("step" if use != "data" else f"step · {label}", use, _one(step))
@@ -53,6 +53,7 @@ def _conversation(columns: Row) -> Iterator[Turn]:
     """`messages`: flagged by the row itself, or trained on all turns of the assistant."""
     messages = columns.get("messages")
     if not _is_chat(messages):
+        yield from _weighted(columns)
         return
     del columns["messages"]
     replied = {"chosen", "rejected"} & set(columns)
@@ -68,10 +69,26 @@ def _conversation(columns: Row) -> Iterator[Turn]:
         yield _turn(turn, use)
 
 
+def _weighted(columns: Row) -> Iterator[Turn]:
+    """ShareGPT's turns; a turn with a weight above 0 is trained (RISE, formats.md §12)."""
+    said = columns.get("conversations")
+    if not isinstance(said, list) or not all(
+        isinstance(turn, dict) and {"from", "value"} <= set(turn) for turn in said
+    ):
+        return
+    del columns["conversations"]
+    weighted = any("loss" in turn for turn in said)
+    for turn in said:
+        use = "data"
+        if weighted:
+            use = "trained" if turn.get("loss") else "context"
+        yield Turn(str(turn["from"]), use, _one(turn["value"]))
+
+
 def _input(columns: Row) -> Iterator[Turn]:
     """What comes before the reply, whatever its trainer calls it."""
     for name, role in (("system", "system"), ("prompt", "prompt"), ("input", "prompt")):
-        if name in columns:
+        if _is_said(columns.get(name)):
             yield from _messages(columns.pop(name), "context", role)
 
 
@@ -84,7 +101,7 @@ def _replies(columns: Row) -> Iterator[Turn]:
         ("chosen", "preferred"),
         ("rejected", "rejected"),
     ):
-        if name in columns:
+        if _is_said(columns.get(name)):
             yield from _messages(columns.pop(name), meant, "reply")
             if use and name == "completion":
                 del columns["label"]
@@ -100,8 +117,13 @@ def _label(columns: Row) -> Iterator[Turn]:
         yield Turn("ground truth", "truth", _one(model.get("ground_truth", "")))
 
 
-def _messages(value: Any, use: str, role: str = "prompt") -> Iterator[Turn]:
-    if isinstance(value, dict) and "content" in value:
+def _is_said(value: Any) -> bool:
+    """Whether a column is a text, a message or several."""
+    return isinstance(value, str) or _is_chat([value]) or _is_chat(value)
+
+
+def _messages(value: Any, use: str, role: str) -> Iterator[Turn]:
+    if _is_chat([value]):
         value = [value]
     if _is_chat(value):
         yield from (_turn(turn, use) for turn in value)

@@ -15,7 +15,7 @@ from cotgen.errors import StoreError
 from cotgen.records import Chained, Problem, Rewarded, Searched, Verified
 from cotgen.runs import saved_shape
 from cotgen.store.lines import UNREADABLE
-from cotgen.view.lines import Lines
+from cotgen.view.lines import BLOCK, Lines
 from cotgen.view.search import Texts, folded
 
 OUTCOMES = ("unjudged", "correct", "incorrect", "unverifiable", "unfinished")
@@ -23,6 +23,7 @@ OUTCOMES = ("unjudged", "correct", "incorrect", "unverifiable", "unfinished")
 TABLES = ("chains", "rewards", "verdicts", "attempts", "problems")
 """In the order of opening: what is read first mentions nothing that is read later and not there."""
 
+_DOCUMENTS_AT_ONCE = 2_000
 Ints = npt.NDArray[np.int64]
 L = TypeVar("L")
 
@@ -145,6 +146,7 @@ class Index:
         self.ids: list[str] = []
         self.place: dict[str, int] = {}
         self.levels, self.sources, self.methods = Codes(), Codes(), Codes()
+        self.texts = Texts()
         self.datasets: dict[str, Dataset] = {}
         # A few problems are looked at again and again while one pages through their attempts.
         self.searched = lru_cache(maxsize=4)(self._searched)
@@ -169,16 +171,18 @@ class Index:
         yield from self._read_verdicts(documents)
         yield from self._read_rewards()
         yield from self._read_chains()
-        self.texts = Texts(documents)
-        yield
+        for start in range(0, len(documents), _DOCUMENTS_AT_ONCE):
+            self.texts.add(documents[start : start + _DOCUMENTS_AT_ONCE])
+            yield
+        documents.clear()
         for name, (rows, origins) in self._files.items():
             yield from self._read_dataset(name, rows, origins)
         self._count()
         self.read_bytes = self.all_bytes
 
-    def _passed(self, block: list[tuple[int, Any]]) -> None:
-        """Keep count of what was read: the blocks of a file are about equally long."""
-        self.read_bytes += (1 << 18) if block else 0
+    def _passed(self) -> None:
+        """Keep count of what was read."""
+        self.read_bytes = min(self.read_bytes + BLOCK, self.all_bytes)
 
     def _read_problems(self, documents: list[bytes]) -> Iterator[None]:
         offsets, levels, sources = [], [], []
@@ -197,7 +201,7 @@ class Index:
                     documents.append(b"\n".join(map(folded, text)))
                 else:
                     del self.place[problem.id]
-            self._passed(block)
+            self._passed()
             yield
         self.problem_at = np.array(offsets, np.int64)
         self.level = np.array(levels, np.int32)
@@ -221,7 +225,7 @@ class Index:
                 if slot >= 0:
                     self.search_at[slot] = offset
                     counts[slot] = len(line.attempts)
-            self._passed(block)
+            self._passed()
             yield
         self.base = np.concatenate([[0], np.cumsum(counts)])
         searches = np.repeat(np.arange(slots), counts)
@@ -254,7 +258,7 @@ class Index:
                 answer, owner = folded(line.predicted[:200]), self.owner[number]
                 if answer not in documents[owner]:
                     documents[owner] += b"\n" + answer
-            self._passed(block)
+            self._passed()
             yield
 
     def _read_rewards(self) -> Iterator[None]:
@@ -263,7 +267,7 @@ class Index:
             for offset, line in block:
                 if (number := self.attempt(line.id)) >= 0:
                     self.reward_at[number] = offset
-            self._passed(block)
+            self._passed()
             yield
 
     def _read_chains(self) -> Iterator[None]:
@@ -275,31 +279,31 @@ class Index:
                 if place >= 0 and self.shape.chains:
                     self.chains_at[place] = offset
                     self.chain_count[place] = len(line.chains)
-            self._passed(block)
+            self._passed()
             yield
 
     def _read_dataset(self, name: str, rows: Lines, origins: Lines) -> Iterator[None]:
         starts: list[Ints] = []
-        for found in rows.starts():
-            starts.append(found)
-            self.read_bytes += 1 << 18
+        for ends in rows.starts():
+            starts.append(ends)
+            self._passed()
             yield
-        problems: list[int] = []
-        offsets: list[int] = []
+        places: list[Ints] = [np.zeros(0, np.int64)]
+        offsets: list[Ints] = [np.zeros(0, np.int64)]
         for block in Reader(origins, _Origin).blocks():
-            offsets += [offset for offset, _ in block]
-            problems += [self.place.get(line.problem, -1) for _, line in block]
-            self._passed(block)
+            offsets.append(np.array([offset for offset, _ in block], np.int64))
+            found = [self.place.get(line.problem, -1) for _, line in block]
+            places.append(np.array(found, np.int64))
+            self._passed()
             yield
-        made = np.concatenate(starts)[:-1]
+        made, known = np.concatenate(starts)[:-1], np.concatenate(places)
         # Files of one dataset are replaced one after the other: between the two they may differ.
         owners = np.full(len(made), -1, np.int64)
-        known = min(len(made), len(problems))
-        owners[:known] = problems[:known]
+        owners[: len(known)] = known[: len(made)]
+        yield
         order = np.argsort(owners, kind="stable")
-        self.datasets[name] = Dataset(
-            rows, origins, made, np.array(offsets, np.int64), owners, order
-        )
+        self.datasets[name] = Dataset(rows, origins, made, np.concatenate(offsets), owners, order)
+        yield
 
     def _count(self) -> None:
         """Attempts by problem and outcome, and the share that is right (-1: none judged)."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-_BLOCK = 1 << 18
+BLOCK = 1 << 16
+"""Bytes read at once: a few milliseconds' work."""
 _READ = 1 << 14
 
 
@@ -53,7 +54,7 @@ class Lines:
 
     def _raw(self) -> Iterator[bytes]:
         at = 0
-        while block := os.pread(self._fd, min(_BLOCK, self.size - at), at):
+        while block := os.pread(self._fd, min(BLOCK, self.size - at), at):
             at += len(block)
             yield block
 

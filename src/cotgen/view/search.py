@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from bisect import bisect_right
-from itertools import accumulate
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +31,17 @@ class Texts:
     """The texts of all problems in one piece of memory: any part of one can be looked for, a piece
     of LaTeX too, which an index of words would have torn apart."""
 
-    def __init__(self, documents: list[bytes]) -> None:
-        self.blob = b"\0".join(documents)
-        # Where each document starts; a list, for its elements are asked for one by one.
-        self.starts = list(accumulate((len(text) + 1 for text in documents), initial=0))
+    def __init__(self) -> None:
+        self.blob = bytearray()
+        self.starts = [0]
+        """Where each document starts, and the end; a list, for they are asked for one by one."""
+
+    def add(self, documents: Iterable[bytes]) -> None:
+        """Take more documents in, in order."""
+        for document in documents:
+            self.blob += document
+            self.blob += b"\0"
+            self.starts.append(len(self.blob))
 
     def __len__(self) -> int:
         return len(self.starts) - 1

@@ -46,7 +46,7 @@ _HEADERS = {
 }
 _SLICE_S = 0.004
 """Reading the run gives way after so long: a request waits for one slice at most."""
-_SEARCH_S = 0.03
+_SEARCH_S = 0.02
 """How long a request searches; the page asks again until the search is done."""
 _SEARCHES = 8
 _PAUSE_S = 2.0
@@ -84,7 +84,8 @@ class Viewer:
             slice_began = time.perf_counter()
             for _ in index.read():
                 if time.perf_counter() - slice_began > _SLICE_S:
-                    await asyncio.sleep(0)
+                    # While an earlier state is looked at, nothing hurries.
+                    await asyncio.sleep(_SLICE_S if self.index else 0)
                     slice_began = time.perf_counter()
         except CotgenError as error:
             self.error = str(error)

@@ -1,7 +1,7 @@
 // The page's state stands in its address: what is after # says what is shown.
 
 import { List } from "./list.js";
-import { element, plain, settings, words } from "./text.js";
+import { element, plain, settings, visible, words } from "./text.js";
 import { GLYPHS, showProblem, showRows } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
@@ -59,7 +59,7 @@ async function readRun() {
 const atTop = () => $("detail").scrollTop < 200;
 
 function showCounts() {
-  document.title = `${run.name} · cotgen`;
+  document.title = `${visible(run.name)} · cotgen`;
   $("name").replaceChildren(words(run.name));
   const judged = Object.entries(run.outcomes).filter(([, count]) => count);
   const number = (count) => count.toLocaleString("en");
@@ -90,7 +90,7 @@ function showSelects() {
   };
   $("selects").replaceChildren(...Object.entries(choices).map(([name, [label, values]]) => {
     const options = values.filter(([value]) => value !== "").map(([value, count, text]) => {
-      const shown = [...(text || value)].slice(0, 40).join("");
+      const shown = visible([...(text || value)].slice(0, 40).join(""));
       return element("option", { value, textContent: count === "" ? shown : `${shown} (${count.toLocaleString("en")})` });
     });
     const any = element("option", { value: "", textContent: label });

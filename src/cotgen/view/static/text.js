@@ -10,7 +10,7 @@ const NAMES = {
 const LONGEST_FORMULA = 4000;
 const DEEPEST = 60;
 // Macros could let a formula grow beyond all limits, and links and pictures lead elsewhere: a
-// formula with either is shown as it is written.
+// formula with either, or with something invisible, is shown as it is written.
 const REFUSED = new RegExp(
   String.raw`\\(?:[egx]?def|let|futurelet|global|long|(?:re)?newcommand|providecommand|` +
   String.raw`href|url|includegraphics|html[A-Za-z]*)(?![a-zA-Z])`,
@@ -31,18 +31,26 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
+function nameOf(character) {
+  const code = character.codePointAt(0);
+  return NAMES[code] || code.toString(16).toUpperCase().padStart(4, "0");
+}
+
 /** Any text of the run's, with its invisible characters as marks. */
 export function plain(text, node = document.createDocumentFragment()) {
   let at = 0;
   for (const match of text.matchAll(INVISIBLE)) {
     if (match.index > at) node.append(text.slice(at, match.index));
-    const code = match[0].codePointAt(0);
-    const hex = code.toString(16).toUpperCase().padStart(4, "0");
-    node.append(element("span", { className: "invisible", title: `U+${hex}` }, NAMES[code] || hex));
+    node.append(element("span", { className: "invisible", title: "an invisible character" }, nameOf(match[0])));
     at = match.index + match[0].length;
   }
   if (at < text.length) node.append(text.slice(at));
   return node;
+}
+
+/** The same as a string, for where no element can stand: options and titles. */
+export function visible(text) {
+  return text.replace(INVISIBLE, (found) => `⟨${nameOf(found)}⟩`);
 }
 
 /** A short text of the run's in an element of its own, which its direction cannot leave. */
@@ -54,7 +62,8 @@ export function words(text, className = "") {
 export function answer(text, className = "") {
   const node = element("bdi", { className: `answer-text ${className}` });
   const formula = /\\[a-zA-Z]|[\^_]/.test(text) && !text.includes("$") && text.length < 400;
-  if (settings.math && formula) node.append(formulaNode(text, text, false));
+  if (!settings.math) plain(text, node);
+  else if (formula) node.append(formulaNode(text, text, false));
   else withMath(text, [], node, true);
   return node;
 }
@@ -209,7 +218,8 @@ const sources = new WeakMap();
 
 function formulaNode(source, tex, display) {
   const node = element("span", { className: display ? "math display" : "math" }, plain(source));
-  if (tex.length <= LONGEST_FORMULA && depth(tex) <= DEEPEST && !REFUSED.test(tex)) {
+  const honest = !REFUSED.test(tex) && tex.search(INVISIBLE) < 0;
+  if (honest && tex.length <= LONGEST_FORMULA && depth(tex) <= DEEPEST) {
     sources.set(node, [source, tex, display]);
     seen.observe(node);
   }
@@ -238,13 +248,13 @@ function typeset(node) {
     );
   } catch (error) {
     node.classList.add("failed");
-    node.title = `not typeset: ${String(error.message).slice(0, 200)}`;
+    node.title = visible(`not typeset: ${String(error.message).slice(0, 200)}`);
     return;
   }
-  node.title = source.slice(0, 500);
+  node.title = visible(source.slice(0, 500));
   node.replaceChildren(...made.childNodes);
   const room = node.parentElement?.closest(".prose, .question, bdi")?.clientWidth || 0;
-  const wide = room && [...node.querySelectorAll(".base")].some((base) => base.offsetWidth > room);
+  const wide = room && [...node.querySelectorAll(".katex-base")].some((base) => base.offsetWidth > room);
   node.classList.toggle("wide", Boolean(wide) && !display);
 }
 

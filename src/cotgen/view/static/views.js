@@ -1,6 +1,6 @@
 // One problem with all that was made of it, and the rows of datasets.
 
-import { answer, element, plain, shownText, words } from "./text.js";
+import { answer, element, plain, shownText, visible, words } from "./text.js";
 
 export const OUTCOMES = ["unjudged", "correct", "incorrect", "unverifiable", "unfinished"];
 export const GLYPHS = { unjudged: "·", correct: "✓", incorrect: "✗", unverifiable: "?", unfinished: "…" };
@@ -109,11 +109,11 @@ function attemptCard(attempt, problem) {
     attempt.finish === "stop" ? "" : `finish: ${attempt.finish}`, attempt.flaw, attempt.method,
     attempt.tokens ? `${count(attempt.tokens)} tokens` : `${count(attempt.text[1])} characters`,
   ].filter(Boolean);
-  const read = attempt.canonical && attempt.canonical !== attempt.predicted ? ` read as ${attempt.canonical}` : "";
+  const read = attempt.canonical && attempt.canonical !== attempt.predicted ? `, read as ${attempt.canonical}` : "";
   return element("section", { className: `card attempt ${attempt.outcome}`, "aria-label": `attempt ${attempt.number}, ${attempt.outcome}` },
     element("header", {},
       verdict(attempt.outcome),
-      attempt.predicted ? element("span", { className: "predicted", title: `extracted answer${read}` }, answer(attempt.predicted)) : "",
+      attempt.predicted ? element("span", { className: "predicted", title: visible(`extracted answer${read}`) }, answer(attempt.predicted)) : "",
       attempt.reason ? element("span", { className: "reason" }, plain(attempt.reason)) : "",
       element("span", { className: "facts" }, words(`${attempt.teacher}/${attempt.number}`, "id"), ...facts.map((fact) => element("span", {}, plain(fact))))),
     shownText(attempt.text, idOf(problem.id)));

@@ -1,12 +1,18 @@
-"""Small runs written by hand: tables as a run leaves them, with the texts that a test wants."""
+"""Small runs to view, written by hand as a run leaves its tables, and the viewer serving them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import http.client
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import msgspec
+from aiohttp import web
 
 from cotgen.records import (
     Attempt,
@@ -19,6 +25,7 @@ from cotgen.records import (
     Step,
     Verified,
 )
+from cotgen.view import application
 
 RECIPE = """\
 name: planted
@@ -132,11 +139,11 @@ FORMULAS = (
     r"$\htmlStyle{position:fixed;inset:0;background:red}{x}$ $\htmlId{list}{y}$",
     r"$\def\a{\a\a}\a$ $\newcommand{\b}{\b}\b$ $\rule{9999em}{9999em}$ $\kern-9999em x$",
     r"$\raisebox{9999em}{x}$ $\frac$ $\unknown{1}$ $\unicode{x}$ $\color{red}\text{<b>b</b>}$",
-    "$" + r"\frac{1}{" * 200 + "2" + "}" * 200 + "$",
+    "$\\text{\u202ereversed}$ $" + r"\frac{1}{" * 200 + "2" + "}" * 200 + "$",
     r"$\pmb{x} \boxed{y} \left( \begin{matrix} 1 \\ 2 \\ 3 \\ 4 \\ 5 \end{matrix} \right)$",
 )
 MARKS = (
-    "right to left: \u202e4321\u202c isolates \u2067abc\u2069 zero\u200bwidth nul\0 bell\x07 esc\x1b",
+    "right to left: \u202e4321\u202c isolates \u2067abc\u2069 zero\u200bwidth nul\0 esc\x1b",
     "Hebrew \u05e9\u05dc\u05d5\u05dd Arabic \u0627\u0644\u0639 combining Z"
     + "\u0300" * 500
     + " \ufeff\ufffd\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
@@ -167,3 +174,81 @@ def hostile(folder: Path) -> Path:
             ],
         },
     )
+
+
+class Answer(NamedTuple):
+    """What the viewer answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body decoded."""
+        return msgspec.json.decode(self.body)
+
+
+class Served(NamedTuple):
+    """A viewer that listens."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def request(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        """Ask for a path exactly as it is written."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.putrequest(method, path, skip_host="Host" in sent)
+            for name, value in sent.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+
+    def api(self, path: str, **parameters: object) -> Any:
+        """A decoded answer; anything but success is a failure of the test."""
+        answer = self.request(f"/api/{path}?{urlencode(parameters)}")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def read(self, after: int = 0) -> Any:
+        """Wait until the run was read more often than `after` times."""
+        for _ in range(2000):
+            page = self.api("run")
+            if page["version"] > after and page["reading"] == 1:
+                return page
+            threading.Event().wait(0.01)
+        raise AssertionError("the run was never read")
+
+
+@contextmanager
+def serving(folder: Path, host: str = "127.0.0.1") -> Iterator[Served]:
+    """The viewer of a run on a free port, in a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def start() -> tuple[web.AppRunner, int]:
+        runner = web.AppRunner(application(folder, host), access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner, runner.addresses[0][1]
+
+    try:
+        runner, port = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+        served = Served(port)
+        served.read()
+        yield served
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
