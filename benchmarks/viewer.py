@@ -93,16 +93,17 @@ def _records(number: int, draw: Random, words: list[str]) -> Iterator[tuple[str,
     )
     yield "problems", problem
     base = [f"{_text(draw, words, 14)} = {draw.randint(0, 999)}.\n" for _ in range(8)]
-    texts, outcomes = [], []
+    texts: list[tuple[str, ...]] = []
+    outcomes: list[tuple[Outcome, str]] = []
     for sample in range(ATTEMPTS):
         lines = list(base)
         lines[draw.randrange(8)] = f"{_text(draw, words, 14)}.\n"
         outcome: Outcome = ("correct", "incorrect", "correct", "unfinished")[
             (number + sample * (1 + number % 3)) % 4
         ]
-        answer = number % 997 + (outcome != "correct") * (1 + sample)
+        answer = str(number % 997 + (outcome != "correct") * (1 + sample))
         texts.append((*lines, f"The answer is \\boxed{{{answer}}}."))
-        outcomes.append((outcome, str(answer)))
+        outcomes.append((outcome, answer))
     search = f"{problem.id}@teacher"
     attempts = tuple(
         Attempt(tuple(map(Step, lines)), origin=Origin("teacher", "m", sample=sample, tokens=200))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ class Tried(NamedTuple):
     teacher: str = "t"
 
 
-def plant(folder: Path, problems: dict[Problem, Sequence[Tried]]) -> Path:
+def plant(folder: Path, problems: Mapping[Problem, Sequence[Tried]]) -> Path:
     """A run with these problems; each correct attempt gives a chain and a row."""
     (folder / "datasets").mkdir(parents=True)
     (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")

@@ -13,7 +13,7 @@ from viewed import Served, Tried, hostile, plant, serving
 from cotgen.records import Problem
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 pytest.importorskip("playwright.sync_api")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -67,6 +67,14 @@ class Seen(NamedTuple):
     errors: list[str]
     requests: list[str]
 
+    def console(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.errors.append(text)
+
+    def dialog(self, dialog: Dialog) -> None:
+        self.errors.append(dialog.message)
+        dialog.dismiss()
+
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Open]:
@@ -79,14 +87,9 @@ def opened(browser: Browser) -> Iterator[Open]:
         context = browser.new_context(viewport=size, **options)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console",
-            lambda said: (
-                seen.errors.append(said.text) if said.type in ("error", "warning") else None
-            ),
-        )
+        page.on("console", lambda said: seen.console(said.type, said.text))
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        page.on("dialog", lambda dialog: (seen.errors.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", seen.dialog)
         page.on("popup", lambda _: seen.errors.append("a window opened"))
         context.on("request", lambda request: seen.requests.append(request.url))
         page.set_default_timeout(10_000)
@@ -257,7 +260,9 @@ def test_only_the_rows_in_sight_are_on_the_page(served: Served, opened: Open) ->
     assert page.locator(".row").count() < 20
 
 
-@pytest.mark.parametrize("state", ["", "#p=p7", "#p=p7&tab=difference&diff=aside", "#p=p4&tab=chains", "#p=p4&tab=rows", "#view=rows"])  # fmt: skip
+@pytest.mark.parametrize(
+    "state", ["", "#p=p7", "#p=p7&tab=difference&diff=aside", "#p=p4&tab=chains", "#view=rows"]
+)
 def test_a_phone_needs_no_scrolling_sideways(served: Served, opened: Open, state: str) -> None:
     page = opened(served, "", viewport=PHONE)
     page.goto(served.url + state)
@@ -327,8 +332,8 @@ def test_hostile_texts_do_nothing(attacked: Served, opened: Open, viewport: dict
             page.mouse.move(viewport["width"] * 0.7, 500)
             page.mouse.wheel(0, 1500)
             page.wait_for_timeout(40)
-        planted = "#detail script, #detail iframe, #detail img, #detail form, #detail a, #detail base, #detail style"
-        assert page.locator(planted).count() == 0
+        planted = page.locator("#detail").locator("script, iframe, img, form, a, base, style")
+        assert planted.count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
     page.keyboard.press("r")
     page.wait_for_selector(".pager")

@@ -108,11 +108,22 @@ def test_the_head_of_an_answer_can_be_asked_for(served: Served) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py",
-     "/../../etc/passwd", "//etc/passwd", "/static/", "/static", "/static/vendor/katex/LICENSE", "/recipe.yaml",
-     "/%00", "/static/..%5c..%5cserver.py", "/api/", "/api/rows?dataset=../recipe.yaml",
-     "/api/rows?dataset=sft-multiturn.origin"],
-)  # fmt: skip
+    [
+        "/static/../server.py",
+        "/static/%2e%2e/server.py",
+        "/static/..%2fserver.py",
+        "/static/..%5c..%5cserver.py",
+        "/../../etc/passwd",
+        "//etc/passwd",
+        "/%00",
+        "/static/",
+        "/static/vendor/katex/LICENSE",
+        "/recipe.yaml",
+        "/api/",
+        "/api/rows?dataset=../recipe.yaml",
+        "/api/rows?dataset=sft-multiturn.origin",
+    ],
+)
 def test_nothing_but_the_pages_own_files_can_be_had(served: Served, path: str) -> None:
     assert served.request(path).status in (400, 403, 404)
 
@@ -198,10 +209,17 @@ def test_a_mistaken_address_is_told_what_is_allowed(served: Served, path: str, t
 
 @pytest.mark.parametrize(
     "path",
-    ["problem?id=none", "problem", "attempts?id=p1@t",
-     "difference?id=p1&wrong=p2@t/0&correct=p1@u/0", "rows?dataset=none", "text?what=attempt&id=p1&attempt=2",
-     "text?what=link&id=p1&chain=9", "text?what=row&dataset=sft-multiturn&row=99999"],
-)  # fmt: skip
+    [
+        "problem?id=none",
+        "problem",
+        "attempts?id=p1@t",
+        "difference?id=p1&wrong=p2@t/0&correct=p1@u/0",
+        "rows?dataset=none",
+        "text?what=attempt&id=p1&attempt=2",
+        "text?what=link&id=p1&chain=9",
+        "text?what=row&dataset=sft-multiturn&row=99999",
+    ],
+)
 def test_what_is_not_there_is_not_found(served: Served, path: str) -> None:
     assert served.request(f"/api/{path}").status == 404
 

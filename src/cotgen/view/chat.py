@@ -51,7 +51,7 @@ def _steps(columns: Row) -> Iterator[Turn]:
 
 def _conversation(columns: Row) -> Iterator[Turn]:
     """`messages`: flagged by the row itself, or trained on all turns of the assistant."""
-    messages = columns.get("messages")
+    messages: Any = columns.get("messages")
     if not _is_chat(messages):
         yield from _weighted(columns)
         return

@@ -185,7 +185,9 @@ class Index:
         self.read_bytes = min(self.read_bytes + BLOCK, self.all_bytes)
 
     def _read_problems(self, documents: list[bytes]) -> Iterator[None]:
-        offsets, levels, sources = [], [], []
+        offsets: list[int] = []
+        levels: list[int] = []
+        sources: list[int] = []
         limit = self.shape.limit
         for block in self.problem_lines.blocks():
             for offset, problem in block:

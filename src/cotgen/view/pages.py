@@ -41,7 +41,7 @@ class Facet(NamedTuple):
     """A value that can be filtered by, and how many have it."""
 
     name: str
-    count: int
+    number: int
 
 
 class RunPage(msgspec.Struct):
@@ -197,7 +197,7 @@ def run_page(index: Index, folder: Path) -> RunPage:
 
 def _facets(codes: Codes, found: Any) -> list[Facet]:
     counts = np.bincount(found, minlength=len(codes.names)).tolist()
-    facets = sorted(map(Facet, codes.names, counts), key=lambda facet: (-facet.count, facet.name))
+    facets = sorted(map(Facet, codes.names, counts), key=lambda facet: (-facet.number, facet.name))
     return facets[:_NAMES]
 
 

@@ -9,11 +9,12 @@ import signal
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from cotgen.errors import CotgenError, RecipeError
 from cotgen.view import pages
@@ -51,8 +52,6 @@ _SEARCH_S = 0.02
 _SEARCHES = 8
 _PAUSE_S = 2.0
 """A run that grows is read anew so often at most; a large one less often."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Viewer:
@@ -241,7 +240,7 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise web.HTTPBadRequest(text=str(error)) from None
 
 
-def _guard(listening: str) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _guard(listening: str) -> Middleware:
     """Answer only who means this server.
 
     A page of another site can make a browser ask us: by an address of its own name that leads here
