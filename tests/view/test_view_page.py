@@ -89,7 +89,7 @@ def opened(browser: Browser) -> Iterator[Open]:
         page = context.new_page()
         page.on("console", lambda said: seen.console(said.type, said.text))
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        page.on("dialog", seen.dialog)
+        page.on("dialog", lambda dialog: seen.dialog(dialog))
         page.on("popup", lambda _: seen.errors.append("a window opened"))
         context.on("request", lambda request: seen.requests.append(request.url))
         page.set_default_timeout(10_000)

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cotgen.errors import StoreError
+
 BLOCK = 1 << 16
 """Bytes read at once: a few milliseconds' work."""
 _READ = 1 << 14
@@ -27,6 +29,8 @@ class Lines:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
         self.size = os.fstat(self._fd).st_size
 
     def blocks(self) -> Iterator[list[tuple[int, bytes]]]:

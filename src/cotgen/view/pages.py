@@ -1,29 +1,37 @@
-"""What the page asks for, as records: the run, lists, a problem and what was made of it."""
+"""What the page asks for: the run, lists, a problem and what was made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from cotgen.distance import nearest_of
-from cotgen.errors import RecipeError
-from cotgen.records import Attempt, Chain, Problem, Rewards, Verdict
+from cotgen.errors import RecipeError, StoreError
+from cotgen.records import Chain
+from cotgen.store.lines import UNREADABLE
 from cotgen.view.chat import turns
 from cotgen.view.filters import Wanted, places
 from cotgen.view.index import OUTCOMES, Codes, Dataset, Index
-from cotgen.view.parts import (
-    COMPARED,
-    Difference,
-    Part,
-    Shown,
-    attempt_parts,
-    difference,
-    pieces,
-    shortened,
+from cotgen.view.lines import Lines
+from cotgen.view.looker import Looker, Missing
+from cotgen.view.parts import COMPARED, Difference, Part, difference, pieces, shortened
+from cotgen.view.replies import (
+    AttemptPage,
+    ChainPage,
+    DifferencePage,
+    Facet,
+    LinkPage,
+    ListedProblem,
+    ListPage,
+    ProblemPage,
+    RowPage,
+    Rows,
+    RunPage,
+    TurnPage,
 )
 from cotgen.view.search import Search
 
@@ -31,146 +39,6 @@ SNIPPET = 240
 """Characters of a question in the list."""
 _NAMES = 300
 _CHIPS = 5_000
-
-
-class Missing(RecipeError):
-    """What was asked for is not in the run."""
-
-
-class Facet(NamedTuple):
-    """A value that can be filtered by, and how many have it."""
-
-    name: str
-    number: int
-
-
-class RunPage(msgspec.Struct):
-    """The run as a whole. `version` changes when it was read anew."""
-
-    name: str
-    folder: str
-    version: int
-    reading: float
-    error: str = ""
-    problems: int = 0
-    solved: int = 0
-    attempts: int = 0
-    chains: int = 0
-    outcomes: dict[str, int] = {}
-    datasets: dict[str, int] = {}
-    teachers: list[Facet] = []
-    methods: list[Facet] = []
-    levels: list[Facet] = []
-    sources: list[Facet] = []
-
-
-class ListedProblem(NamedTuple):
-    """A line of the list; `counts` in the order of the outcomes."""
-
-    id: str
-    question: str
-    level: str
-    counts: list[int]
-    chains: int
-
-
-class ListPage(msgspec.Struct):
-    """Some problems of all that pass. `searched` below 1: ask again, the search goes on."""
-
-    total: int
-    searched: float
-    start: int
-    rows: list[ListedProblem]
-    located: int = -1
-    version: int = 0
-
-
-class ProblemPage(msgspec.Struct):
-    """A problem, and what there is of it."""
-
-    id: str
-    question: Shown
-    answer: Shown
-    facts: dict[str, str]
-    attempts: list[tuple[str, str, str]]
-    failures: dict[str, str]
-    chains: int
-    rows: dict[str, int]
-    pairs: list[tuple[str, str]]
-
-
-class AttemptPage(msgspec.Struct):
-    """An attempt with all that is known of it."""
-
-    id: str
-    number: int
-    teacher: str
-    outcome: str
-    text: Shown
-    predicted: str = ""
-    method: str = ""
-    reason: str = ""
-    canonical: str = ""
-    canonical_gold: str = ""
-    finish: str = ""
-    flaw: str = ""
-    tokens: int = 0
-
-
-class DifferencePage(msgspec.Struct):
-    """What makes a correct attempt of a wrong one; `distance` counts edits of the unit."""
-
-    wrong: str
-    correct: str
-    unit: str
-    distance: int
-    text: Shown
-
-
-class LinkPage(msgspec.Struct):
-    """A link of a chain."""
-
-    kind: str
-    trained: bool
-    attempt: str
-    outcome: str
-    text: Shown
-
-
-class ChainPage(msgspec.Struct):
-    """A chain as it will be trained."""
-
-    number: int
-    wrong: int
-    nearest: str
-    distance: int
-    links: list[LinkPage]
-
-
-class TurnPage(msgspec.Struct):
-    """A message of a row."""
-
-    role: str
-    use: str
-    text: Shown
-
-
-class RowPage(msgspec.Struct):
-    """A row of a dataset as a chat."""
-
-    number: int
-    turns: list[TurnPage]
-    origin: dict[str, Any]
-    problem: str
-
-
-class Rows(msgspec.Struct):
-    """Some rows of a dataset."""
-
-    dataset: str
-    total: int
-    start: int
-    rows: list[RowPage]
 
 
 def run_page(index: Index, folder: Path) -> RunPage:
@@ -232,68 +100,6 @@ def _number(address: Mapping[str, str], name: str, default: int) -> int:
     return int(value) if value else default
 
 
-class Looker:
-    """Looks things of one problem up."""
-
-    def __init__(self, index: Index, id: str) -> None:
-        place = index.place.get(id)
-        if place is None:
-            raise Missing(f"this run holds no problem {id[:200]!r}")
-        self.index = index
-        self.place = place
-        self.problem: Problem = index.problem(place)
-        self.numbers = range(
-            int(index.base[index.slots(place).start]), int(index.base[index.slots(place).stop])
-        )
-
-    def id(self, number: int) -> str:
-        """An attempt's id."""
-        slot = self._slot(number)
-        teacher = self.index.shape.teachers[slot % len(self.index.shape.teachers)]
-        return f"{self.problem.id}@{teacher}/{number - int(self.index.base[slot])}"
-
-    def _slot(self, number: int) -> int:
-        return int(np.searchsorted(self.index.base, number, side="right")) - 1
-
-    def number(self, id: str) -> int:
-        """An attempt of this problem by its id."""
-        number = self.index.attempt(id)
-        if number not in self.numbers:
-            raise Missing(f"problem {self.problem.id} has no attempt {id[:200]!r}")
-        return number
-
-    def attempt(self, number: int) -> Attempt:
-        """The attempt itself."""
-        slot = self._slot(number)
-        searched = self.index.searched(slot)
-        if searched is None:
-            raise Missing(f"no attempt {number}")
-        return searched.attempts[number - int(self.index.base[slot])]
-
-    def verdict(self, number: int) -> Verdict | None:
-        """What was made of it."""
-        offset = int(self.index.verdict_at[number])
-        return self.index.verdict_lines.at(offset).verdict if offset >= 0 else None
-
-    def rewards(self, number: int) -> Rewards | None:
-        """Its steps' numbers."""
-        offset = int(self.index.reward_at[number])
-        return self.index.reward_lines.at(offset).rewards if offset >= 0 else None
-
-    def outcome(self, number: int) -> str:
-        """The word for its verdict."""
-        return OUTCOMES[self.index.outcome[number]]
-
-    def chains(self) -> tuple[Chain, ...]:
-        """The chains built of it."""
-        chained = self.index.chained(self.place)
-        return chained.chains if chained else ()
-
-    def parts(self, number: int) -> list[Part]:
-        """An attempt's text with its marks."""
-        return attempt_parts(self.attempt(number), self.verdict(number), self.rewards(number))
-
-
 def problem_page(index: Index, id: str) -> ProblemPage:
     """A problem without its attempts' texts."""
     look = Looker(index, id)
@@ -311,16 +117,12 @@ def problem_page(index: Index, id: str) -> ProblemPage:
             "licence": problem.license,
             "tags": ", ".join(problem.tags),
         },
-        attempts=[(look.id(at), _teacher(look, at), look.outcome(at)) for at in chips],
+        attempts=[(look.id(at), look.teacher(at), look.outcome(at)) for at in chips],
         failures=_failures(look),
         chains=int(index.chain_count[look.place]),
         rows={name: count for name, count in rows.items() if count},
         pairs=_pairs(look),
     )
-
-
-def _teacher(look: Looker, number: int) -> str:
-    return look.index.shape.teachers[int(look.index.teacher[number])]
 
 
 def _failures(look: Looker) -> dict[str, str]:
@@ -362,7 +164,7 @@ def _attempt_page(look: Looker, number: int) -> AttemptPage:
     page = AttemptPage(
         id=look.id(number),
         number=number - look.numbers.start,
-        teacher=_teacher(look, number),
+        teacher=look.teacher(number),
         outcome=look.outcome(number),
         text=shortened(look.parts(number), f"what=attempt&attempt={number - look.numbers.start}"),
         finish=attempt.finish,
@@ -440,16 +242,24 @@ def _dataset(index: Index, name: str) -> Dataset:
     return index.datasets[name]
 
 
+def _object(lines: Lines, offset: int) -> dict[str, Any]:
+    """A line that may hold anything."""
+    try:
+        found = msgspec.json.decode(lines.at(offset))
+    except UNREADABLE as error:
+        raise StoreError(f"{lines.path}, byte {offset}: {error}") from error
+    return found if isinstance(found, dict) else {"row": found}
+
+
 def _row(dataset: Dataset, number: int) -> dict[str, Any]:
-    row = msgspec.json.decode(dataset.rows.at(int(dataset.starts[number])))
-    return row if isinstance(row, dict) else {"row": row}
+    return _object(dataset.rows, int(dataset.starts[number]))
 
 
 def _row_page(index: Index, dataset: Dataset, name: str, number: int) -> RowPage:
     place = int(dataset.problems[number])
     origin = {}
     if number < len(dataset.origin_starts):
-        origin = msgspec.json.decode(dataset.origins.at(int(dataset.origin_starts[number])))
+        origin = _object(dataset.origins, int(dataset.origin_starts[number]))
     return RowPage(
         number=number,
         turns=[

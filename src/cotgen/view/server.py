@@ -20,6 +20,8 @@ from cotgen.errors import CotgenError, RecipeError
 from cotgen.view import pages
 from cotgen.view.filters import wanted
 from cotgen.view.index import Index, signature
+from cotgen.view.looker import Missing
+from cotgen.view.replies import ListPage, RunPage
 from cotgen.view.search import Search
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ class Viewer:
         self._not_before = 0.0
         self._task: asyncio.Task[None] | None = None
         self._searches: OrderedDict[str, Search] = OrderedDict()
-        self._page: pages.RunPage | None = None
+        self._page: RunPage | None = None
         Index(folder).close()  # Not the folder of a run: say so before a page is opened.
 
     def refresh(self) -> None:
@@ -100,13 +102,13 @@ class Viewer:
             spent = time.monotonic() - began
             self._not_before = time.monotonic() + max(_PAUSE_S, 3 * spent)
 
-    def page(self) -> pages.RunPage:
+    def page(self) -> RunPage:
         """The run as a whole, or how far it was read."""
         progress = self.next.progress if self.next else 1.0
         if self._page is None:
             name = self.folder.absolute().name
             waiting = min(progress, 0.99) if not self.error else 1.0
-            return pages.RunPage(name, str(self.folder), 0, waiting, self.error)
+            return RunPage(name, str(self.folder), 0, waiting, self.error)
         return msgspec.structs.replace(
             self._page, version=self.version, reading=progress, error=self.error
         )
@@ -126,7 +128,7 @@ class Viewer:
         search.advance(_SEARCH_S)
         return search
 
-    def listed(self, address: Mapping[str, str]) -> pages.ListPage:
+    def listed(self, address: Mapping[str, str]) -> ListPage:
         """A page of the list of problems."""
         ask = wanted(address)
         page = pages.list_page(self.opened(), ask, self.search(ask.q), address)
@@ -157,7 +159,7 @@ def application(folder: Path, host: str = "127.0.0.1") -> web.Application:
 
         return handle
 
-    def run(address: Mapping[str, str]) -> pages.RunPage:
+    def run(address: Mapping[str, str]) -> RunPage:
         viewer.refresh()
         return viewer.page()
 
@@ -234,10 +236,12 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what an address can get wrong into an answer."""
     try:
         return await handler(request)
-    except pages.Missing as error:
+    except Missing as error:
         raise web.HTTPNotFound(text=str(error)) from None
     except RecipeError as error:
         raise web.HTTPBadRequest(text=str(error)) from None
+    except CotgenError as error:  # A damaged line.
+        raise web.HTTPInternalServerError(text=str(error)) from None
 
 
 def _guard(listening: str) -> Middleware:

@@ -47,7 +47,7 @@ async function readRun() {
   }
   showCounts();
   if (run.version !== before && run.version > 0) {
-    showSelects();
+    if (!$("selects").contains(document.activeElement)) showSelects();
     await list.ask(filters(), state.get("p"));
     $("detail").problem = null; // It may have grown.
     if (before <= 0 || atTop()) await render();
@@ -95,12 +95,18 @@ function showSelects() {
     });
     const any = element("option", { value: "", textContent: label });
     const select = element("select", { name, "aria-label": label, disabled: !options.length }, any, ...options);
-    select.value = state.get(name) || "";
-    select.classList.toggle("set", Boolean(select.value));
     return select;
   }), element("button", { type: "button", id: "clear", className: "plain", textContent: "Clear", onclick: clear }));
+  syncControls();
+}
+
+function syncControls() {
+  for (const select of $("selects").querySelectorAll("select")) {
+    select.value = state.get(select.name) || "";
+    select.classList.toggle("set", Boolean(select.value));
+  }
   $("clear").hidden = !filters().size;
-  $("q").value = state.get("q") || "";
+  if (document.activeElement !== $("q")) $("q").value = state.get("q") || "";
 }
 
 function clear() {
@@ -110,7 +116,7 @@ function clear() {
 
 async function refilter() {
   save();
-  showSelects();
+  syncControls();
   await list.ask(filters(), state.get("p"));
   const first = list.row(0);
   if (list.selected < 0 && first && !isNarrow()) open(first.id, "replace");
@@ -271,7 +277,7 @@ function card(by) {
 addEventListener("popstate", () => {
   for (const name of [...state.keys()]) state.delete(name);
   for (const [name, value] of new URLSearchParams(location.hash.slice(1))) state.set(name, value);
-  if (run?.version) { showSelects(); list.ask(filters(), state.get("p")); }
+  if (run?.version) { syncControls(); list.ask(filters(), state.get("p")); }
   render();
 });
 

@@ -67,7 +67,12 @@ function endless(body, current, fetchPage, make) {
   const more = async () => {
     if (busy || !current()) return;
     busy = true;
-    const page = await fetchPage(from);
+    let page = [];
+    try {
+      page = await fetchPage(from);
+    } catch (error) {
+      end.replaceWith(element("p", { className: "error" }, plain(String(error.message))));
+    }
     if (!current()) return;
     from += page.length;
     cards.append(...page.map(make));
@@ -77,7 +82,6 @@ function endless(body, current, fetchPage, make) {
   };
   const watch = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && more(), { rootMargin: "800px" });
   watch.observe(end);
-  return { cards, more, done: () => from };
 }
 
 function verdict(outcome) {
