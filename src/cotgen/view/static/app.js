@@ -80,7 +80,7 @@ function showSelects() {
   const choices = {
     verdict: ["Verdict", outcomes.map(([name, count]) => [name, count, `${GLYPHS[name]} ${name}`])],
     level: ["Level", [...run.levels].sort(natural)],
-    rate: ["Pass rate", [["0-0", "", "never solved"], ["1-25", "", "up to 25 %"], ["1-99", "", "sometimes solved"],
+    rate: ["Pass rate", [["0-0", "", "never solved"], ["1-25", "", "up to 25 %"], ["1-99", "", "mixed"],
       ["75-99", "", "75 % or more"], ["100-100", "", "always solved"]]],
     chain: ["Chains", [["yes", "", "with chains"], ["no", "", "without"]]],
     teacher: ["Teacher", run.teachers],

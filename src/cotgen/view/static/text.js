@@ -116,21 +116,15 @@ function withMath(text, marks, node, inline) {
   for (const formula of formulas(text)) {
     const block = formula.display && !inline;
     // A formula on lines of its own brings its own space.
-    const before = block ? skipped(text, formula.start, -1, at) : formula.start;
-    markedText(text, at, before, marks, node);
+    const space = block ? text.slice(Math.max(at, formula.start - 80), formula.start).match(/(?:\n[ \t]*){0,2}$/)[0].length : 0;
+    markedText(text, at, formula.start - space, marks, node);
     const kind = marks.find(([start, end]) => start < formula.end && end > formula.start)?.[2];
     const source = text.slice(formula.start, formula.end);
     const made = formulaNode(source, formula.tex, block);
     node.append(kind ? element("mark", { className: kind }, made) : made);
-    at = block ? skipped(text, formula.end, 1, text.length) : formula.end;
+    at = formula.end + (block ? text.slice(formula.end, formula.end + 80).match(/^(?:[ \t]*\n){0,2}/)[0].length : 0);
   }
   markedText(text, at, text.length, marks, node);
-}
-
-function skipped(text, from, by, end) {
-  let at = from;
-  while (Math.abs(at - from) < 2 && at !== end && text[by > 0 ? at : at - 1] === "\n") at += by;
-  return at;
 }
 
 function markedText(text, from, to, marks, node) {

@@ -129,6 +129,12 @@ async function showDifference(body, problem, state, choose, current) {
   const correct = state.get("correct")?.startsWith(`${problem.id}@`) ? state.get("correct") : first[1];
   const aside = state.get("diff") === "aside";
   const by = state.get("by") === "words" ? "words" : "characters";
+  const outcomeOf = (id) => problem.attempts.find((each) => each[0] === id)?.[2] || "unjudged";
+  const side = (id, kinds) => {
+    const outcome = outcomeOf(id);
+    return element("section", { className: `card ${outcome}` },
+      element("header", {}, verdict(outcome), words(id.slice(problem.id.length + 1), "id")), text([...kinds, "same", "cut"], ""));
+  };
   const page = await ask("difference", { id: problem.id, wrong, correct, by });
   if (!current()) return;
   const pick = (name, value) => {
@@ -153,11 +159,9 @@ async function showDifference(body, problem, state, choose, current) {
       element("button", { className: "plain", "aria-pressed": String(by === "words"), title: "by words, not characters", onclick: () => choose({ by: by === "words" ? null : "words" }) }, "Words"),
       element("button", { className: "plain", "aria-pressed": String(aside), onclick: () => choose({ diff: aside ? null : "aside" }) }, "Side by side")),
     aside
-      ? element("div", { className: "aside" },
-          element("section", { className: "card incorrect" }, element("header", {}, verdict("incorrect")), text(["same", "del", "cut"], "")),
-          element("section", { className: "card correct" }, element("header", {}, verdict("correct")), text(["same", "ins", "cut"], "")))
+      ? element("div", { className: "aside" }, side(wrong, ["del"]), side(correct, ["ins"]))
       : element("section", { className: "card difference" },
-          element("p", { className: "legend" }, element("del", {}, "only in the wrong attempt"), " ", element("ins", {}, "only in the correct one")),
+          element("p", { className: "legend" }, element("del", {}, "only in the first"), " ", element("ins", {}, "only in the second")),
           text(["same", "del", "ins", "cut"], page.text[2])));
 }
 
