@@ -92,7 +92,7 @@ def opened(browser: Browser) -> Iterator[Open]:
         page.on("dialog", lambda dialog: seen.dialog(dialog))
         page.on("popup", lambda _: seen.errors.append("a window opened"))
         context.on("request", lambda request: seen.requests.append(request.url))
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(20_000)
         page.goto(viewer.url + state)
         page.wait_for_selector(".row .question")
         return page
