@@ -8,8 +8,8 @@ const $ = (id) => document.getElementById(id);
 const FILTERS = ["q", "verdict", "teacher", "method", "level", "source", "chain", "rate", "order"];
 const TABS = ["attempts", "difference", "chains", "rows"];
 const KEYS = [
-  ["j  ↓", "next problem or row"], ["k  ↑", "the one before"], ["→  ←", "next, last tab"],
-  ["n  p", "next, last attempt or chain"], ["/", "search"], ["f", "filters"],
+  ["j  ↓", "next problem or row"], ["k  ↑", "the one before"], ["→  ←", "next tab, the one before"],
+  ["n  p", "next attempt or chain, the one before"], ["/", "search"], ["f", "filters"],
   ["m", "mathematics rendered, or as written"], ["t", "light or dark"], ["r", "problems or dataset rows"],
   ["Home  End", "first, last problem"], ["Esc", "leave the field; back to the list"], ["?", "this help"],
 ];
