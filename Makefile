@@ -75,6 +75,7 @@ check: $(VENV)/.installed
 bench: $(VENV)/.installed ## What cotgen promises, measured here beside what it is compared with
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/pairing.py --data $(SHARED)/math/math_cot_100.jsonl
+	$(BIN)/python benchmarks/viewer.py
 
 clean:
 	rm -rf $(VENV) $(VLLM) .mypy_cache .ruff_cache .hypothesis

@@ -282,6 +282,34 @@ def runs(
 
 
 @app.command()
+def view(
+    run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Default: the first free from 8642 on.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; others than 127.0.0.1 show the run to others.")
+    ] = "127.0.0.1",
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    outputs: Outputs = Path("outputs"),
+) -> None:
+    """Browse a run in the browser: problems, attempts, differences, chains, rows. Reads only."""
+    with _errors():
+        from cotgen.view import is_private, serve
+
+        folder = Path(run) if Path(run).is_dir() else outputs / run
+        if not is_private(host):
+            typer.echo(f"cotgen: whoever reaches {host} can read {folder}", err=True)
+
+        def announce(address: str) -> None:
+            typer.echo(f"{folder} at {address} (Ctrl-C ends)")
+            if open_:
+                typer.launch(address)
+
+        serve(folder, host, port, announce)
+
+
+@app.command()
 def kinds(
     family: Annotated[str | None, typer.Argument(help="problems, teachers, …; none: all.")] = None,
 ) -> None:
