@@ -190,7 +190,10 @@ def duplicate(run: Path) -> None:
     table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), path)
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    manifest["datasets"]["sft"]["rows"] += 1
+    about = manifest["datasets"]["sft"]
+    about["rows"] += 1
+    if "splits" in about:
+        about["splits"]["train"] += 1
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
