@@ -439,11 +439,11 @@ def audit(
 ) -> None:
     """Check a run against the five demands on long-thought data; exit 1 if it fails one."""
     with _errors():
-        from cotgen import display
         from cotgen.audit import audit as audited
+        from cotgen.report.spoken import show_audit
 
         found = audited(_folder(run, outputs), max_false_claims)
-        display.show_audit(found, json=json)
+        show_audit(found, json=json)
         raise typer.Exit(DONE if found.passed else FAILED_ITEMS)
 
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from itertools import islice, starmap
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ from cotgen.runs import Run, saved_shape
 from cotgen.summary import Dropped, Summary, read_summary
 
 if TYPE_CHECKING:
-    from cotgen.audit import Audit
     from cotgen.bringing import Brought
     from cotgen.listing import Listed
     from cotgen.operating import Ended
@@ -250,32 +249,6 @@ def show_sent(sent: Sent) -> None:
     unchanged = f"{sent.unchanged} files were there already" if sent.unchanged else ""
     told = unchanged if sent.files or sent.deleted else f"nothing to send: {unchanged}"
     console.print(Text(f"{told}{told and '; '}see {visible(sent.address)}"), soft_wrap=True)
-
-
-def show_audit(audit: Audit, *, json: bool) -> None:
-    """Each demand with pass or fail, what was looked at, and what was wrong."""
-    console = Console()
-    if json:
-        console.out(msgspec.json.format(msgspec.json.encode(audit), indent=2).decode())
-        return
-    for number, finding in enumerate(audit.findings, start=1):
-        sign, colour = _SIGNS["yes" if finding.passed else "no"]
-        head = Text.assemble((f"{sign} {number}  ", colour), (finding.title, "bold"))
-        console.print(head, soft_wrap=True)
-        checked = " · ".join(starmap(_checked, finding.checked.items()))
-        looked = _text(f"     {checked or 'nothing to check'}", "bright_black")
-        console.print(looked, soft_wrap=True)
-        for fault in finding.faults:
-            places = ", ".join(fault.first) + (", …" if fault.count > len(fault.first) else "")
-            line = _text(f"     {fault.count:,} × {fault.what}: ", colour)
-            console.print(line + _text(places), soft_wrap=True)
-    console.print(Text("all five demands are met" if audit.passed else "not met: see ✗ above"))
-
-
-def _checked(what: str, value: float | str) -> str:
-    if isinstance(value, int):
-        return f"{value:,} {what}"
-    return f"{what}: {value}" if isinstance(value, str) else f"{what} {value:.2%}"
 
 
 def show_kinds(family: str | None) -> None:

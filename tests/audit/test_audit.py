@@ -190,7 +190,10 @@ def duplicate(run: Path) -> None:
     table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), path)
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    manifest["datasets"]["sft"]["rows"] += 1
+    about = manifest["datasets"]["sft"]
+    about["rows"] += 1
+    if "splits" in about:
+        about["splits"]["train"] += 1
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -362,6 +365,54 @@ def one_question_twice(run: Path) -> None:
     edit(run / "problems.jsonl", "p0", change)
 
 
+def a_row_of_a_dropped_attempt(run: Path) -> None:
+    line = {"id": "p0@t/0", "thing": "attempt", "filter": "length", "reason": "too long"}
+    _write(run / "filtered.jsonl", [line])
+
+
+def a_nearest_that_was_dropped(run: Path) -> None:
+    line = {"id": "p0@t/1", "thing": "attempt", "filter": "length", "reason": "too long"}
+    _write(run / "filtered.jsonl", [line])
+
+
+def _in_shards(run: Path, stems: dict[str, list[str]]) -> None:
+    """Bring the rows of sft into files of those names, about as many rows in each."""
+    import pyarrow.parquet as pq
+
+    folder = run / "datasets"
+    names = [name for split in stems.values() for name in split]
+    table = pq.read_table(folder / "sft.parquet")
+    step = -(-len(table) // len(names))
+    rows, origins = (_lines(folder / f"sft{suffix}") for suffix in (".jsonl", ".origin.jsonl"))
+    splits = dict.fromkeys(stems, 0)
+    for place, name in enumerate(names):
+        split = next(split for split, of in stems.items() if name in of)
+        part = slice(place * step, (place + 1) * step)
+        _write(folder / f"{name}.jsonl", rows[part])
+        numbered = enumerate(origins[part], splits[split])
+        _write(folder / f"{name}.origin.jsonl", [line | {"row": row} for row, line in numbered])
+        pq.write_table(table.slice(place * step, step), folder / f"{name}.parquet")
+        splits[split] += len(rows[part])
+    for suffix in (".jsonl", ".origin.jsonl", ".parquet"):
+        (folder / f"sft{suffix}").unlink()
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    manifest["datasets"]["sft"] |= {"files": stems, "splits": splits}
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def validation_on_trained_problems(run: Path) -> None:
+    _in_shards(run, {"train": ["sft-train"], "validation": ["sft-validation"]})
+
+
+def test_a_dataset_may_lie_in_shards(run: Path) -> None:
+    names = [f"sft-{number:05}-of-00003" for number in range(3)]
+    _in_shards(run, {"train": names})
+    assert faults(audit(run)) == {}
+    path = run / "datasets" / f"{names[1]}.jsonl"
+    _write(path, _lines(path)[::-1])
+    assert (1, "trains a text that is not its attempt's") in faults(audit(run))
+
+
 OTHERS: list[tuple[Edit, tuple[int, str]]] = [
     (undecided, (4, "is used though nothing was decided")),
     (another_gold, (4, "was judged on another text or gold")),
@@ -377,6 +428,9 @@ OTHERS: list[tuple[Edit, tuple[int, str]]] = [
     (an_unknown_attempt, (5, "has no origin that can be traced")),
     (a_row_less, (5, "has another number of rows in a file")),
     (no_licence, (5, "has no known licence")),
+    (a_row_of_a_dropped_attempt, (5, "is made of what a filter dropped")),
+    (a_nearest_that_was_dropped, (3, "names an attempt that is not left")),
+    (validation_on_trained_problems, (5, "is in training and in validation")),
     (one_question_twice, (5, "asks what another problem asks")),
 ]
 

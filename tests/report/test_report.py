@@ -206,15 +206,16 @@ def test_runs_on_other_questions_are_compared_unpaired(small: Path, tmp_path: Pa
 def test_what_filters_dropped_is_shown(small: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(small, tmp_path / "small"))
     dropped = [
-        {"id": "p9", "filter": "length", "reason": "too long", "characters": 9000},
-        {"id": "p8", "filter": "length", "reason": "too long"},
-        {"id": "p7", "filter": "dedup", "reason": "<b>seen</b>"},
-        {"id": "p1", "filter": "dedup", "reason": "", "kept": True},
+        {"id": "p1@t/0", "thing": "attempt", "filter": "length", "reason": "too long", "n": 9000},
+        {"id": "p1@t/1", "thing": "attempt", "filter": "length", "reason": "too long"},
+        {"id": "p2", "thing": "problem", "filter": "dedup", "reason": "<b>seen</b>"},
     ]
     text = "".join(json.dumps(line) + "\n" for line in dropped)
     (run / "filtered.jsonl").write_text(text, encoding="utf-8")
     made = write_report([run])
     (found,) = json.loads(made.numbers.read_text(encoding="utf-8"))["runs"]
+    assert ["left by the filters", 3] in found["funnel"]["problems"]
+    assert ["left by the filters, of all", 16 - 2 - 4] in found["funnel"]["attempts"]
     assert found["filtered"] == {"dedup": {"<b>seen</b>": 1}, "length": {"too long": 2}}
     page = made.page.read_text(encoding="utf-8")
     assert "&lt;b&gt;seen&lt;" in page.replace("<wbr>", "")

@@ -19,6 +19,7 @@ from cotgen.audit.findings import TITLES, Audit, Book, Demand, Fault, Finding
 from cotgen.protocols import Verify
 from cotgen.recipe import Recipe, load_recipe
 from cotgen.records import Group, Judged, Problem, Verdict
+from cotgen.rows import read_rows
 from cotgen.runs import Run, saved_shape
 from cotgen.store import RunFolder
 from cotgen.summary import read_summary
@@ -52,7 +53,7 @@ class _Audited:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self._folder = folder
         self._recipe = recipe
-        self.book, self._used = Book(), Used()
+        self.book, self._used = Book(), Used(_dropped(folder))
 
     async def work(self) -> None:
         """Read the datasets, then every group, and judge again what is used."""
@@ -77,7 +78,7 @@ class _Audited:
                 self.book.fault("breadth", "is not written to its end", name)
                 continue
             check = DatasetCheck(name, self.book, self._used, group_of)
-            check.check(self._folder / "datasets", about["rows"])
+            check.check(self._folder / "datasets", about)
 
     def _chains(self, run: Run) -> None:
         chains = self._recipe.chains
@@ -92,7 +93,7 @@ class _Audited:
         questions, checked = Questions(), self.book.checked["breadth"]
         sources: set[str] = set()
         kinds: set[str] = set()
-        for problem in run.active():
+        for problem in run.problems.lines():
             if problem.id not in self._used.problems:
                 continue
             self.book.count("breadth", "problems in rows")
@@ -107,7 +108,7 @@ class _Audited:
         """What is used, with what it is used as; counts all attempts on the way."""
         book = self.book
         demand: Demand = "batch-verification"
-        for problem in run.active():
+        for problem in run.problems.lines():  # Rows may be on more than those that are active.
             inputs = {item.id: item.inputs for item in run.judgeable(problem)}
             for judged in run.group(problem).judged:
                 outcome = judged.verdict.outcome if judged.verdict else "not judged"
@@ -193,3 +194,10 @@ class _Again:
 
     def _fault(self, demand: Demand, what: str, judged: Judged) -> None:
         self._book.fault(demand, what, judged.id)
+
+
+def _dropped(folder: Path) -> frozenset[str]:
+    """The ids of what filters dropped, problems and attempts; nothing in a run without filters."""
+    path = folder / "filtered.jsonl"
+    lines = read_rows(path) if path.exists() else ()
+    return frozenset(str(line["id"]) for _, line in lines if isinstance(line, dict))

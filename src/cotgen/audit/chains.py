@@ -23,13 +23,16 @@ class ChainCheck:
         self._correct_context = bool(settings.get("correct_context"))
 
     def check(self, group: Group) -> None:
-        """Every chain of a problem."""
-        known = {judged.id: judged for judged in group.judged}
+        """Every chain of a problem. What filters dropped is in no chain, and nearest to nothing."""
+        dropped = self._used.dropped
+        known = {judged.id: judged for judged in group.judged if judged.id not in dropped}
+        if group.problem.id in dropped:
+            known = {}
         for number, chain in enumerate(group.chains):
             where = f"{group.problem.id}, chain {number}"
             self._book.count(_DEMAND, "chains")
             if not chain.attempts or any(id not in known for id in chain.attempts):
-                self._book.fault(_DEMAND, "names an attempt that is not there", where)
+                self._book.fault(_DEMAND, "names an attempt that is not left", where)
                 continue
             self._order(chain, known, where)
             self._mask(chain, known, where)

@@ -13,7 +13,7 @@ import msgspec
 from cotgen.audit.claims import false_claims
 from cotgen.audit.findings import Book
 from cotgen.audit.rows import Origin, Reading, origins, reading
-from cotgen.records import BadLine, Group, Judged
+from cotgen.records import BadLine, Group, Judged, Problem
 from cotgen.rows import read_rows
 from cotgen.testsets import digest_of, test_set_of
 
@@ -23,12 +23,15 @@ _UNKNOWN = ("", "unknown", "none", "null", "n/a")
 
 
 class Used:
-    """The attempts that rows and chains are made of, and as what: a few bytes each."""
+    """The attempts that rows and chains are made of, and as what: a few bytes each. `dropped` are
+    the problems and attempts that filters took out: nothing may be made of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: frozenset[str] = frozenset()) -> None:
         self._roles: dict[str, int] = {}
         self._texts: set[bytes] = set()
+        self._splits: dict[bytes, str] = {}
         self.problems: set[str] = set()
+        self.dropped = dropped
 
     def add(self, id: str, role: Role) -> None:
         """Note a use."""
@@ -40,6 +43,10 @@ class Used:
         seen = digest in self._texts
         self._texts.add(digest)
         return not seen
+
+    def keeps_apart(self, problem: Problem, split: str) -> bool:
+        """Whether no row on this question is in another split, in any dataset."""
+        return self._splits.setdefault(digest_of(problem.question), split) == split
 
     def roles(self, id: str) -> list[Role]:
         """As what an attempt is used; nothing if it is not."""
@@ -62,25 +69,36 @@ class DatasetCheck:
         self._group_of = group_of
         self._seen: set[bytes] = set()
 
-    def check(self, folder: Path, rows: int) -> None:
-        """All rows; `rows` is how many there should be."""
-        path = folder / f"{self._name}.jsonl"
-        found = 0
-        pairs = zip_longest(_rows(path), origins(folder / f"{self._name}.origin.jsonl"))
-        for number, (row, origin) in enumerate(pairs):
-            found += row is not None
-            self._row(row, origin, number)
-        if not found == rows == _parquet_rows(path.with_suffix(".parquet")):
-            self._fault("breadth", "has another number of rows in a file", self._name)
+    def check(self, folder: Path, about: dict[str, Any]) -> None:
+        """All rows of all splits; `about` is what the manifest says of the dataset."""
+        stems = about.get("files", {"train": [self._name]})
+        promised = about.get("splits", {"train": about["rows"]})
+        for split, names in stems.items():
+            paths = [folder / f"{name}.jsonl" for name in names]
+            found = self._split(split, paths)
+            columns = sum(_parquet_rows(path.with_suffix(".parquet")) for path in paths)
+            if not found == promised.get(split) == columns:
+                self._fault("breadth", "has another number of rows in a file", names[0])
 
-    def _row(self, row: Any, origin: Origin | None, number: int) -> None:
-        where = f"{self._name} row {number}"
+    def _split(self, split: str, paths: list[Path]) -> int:
+        """The rows of one split, in one file or several."""
+        found = 0
+        rows = (row for path in paths for row in _rows(path))
+        made_of = (line for path in paths for line in origins(path.with_suffix(".origin.jsonl")))
+        prefix = self._name if split == "train" else f"{self._name} {split}"
+        for number, (row, origin) in enumerate(zip_longest(rows, made_of)):
+            found += row is not None
+            traced = origin if origin and origin.row == number else None
+            self._row(row, traced, split, f"{prefix} row {number}")
+        return found
+
+    def _row(self, row: Any, origin: Origin | None, split: str, where: str) -> None:
         self._book.count("breadth", "rows")
         read = reading(row)
         if read is None:
             self._fault("breadth", "cannot be read", where)
             return
-        group = self._group_of(origin.problem) if origin and origin.row == number else None
+        group = self._group_of(origin.problem) if origin else None
         if origin is None or group is None:
             self._fault("breadth", "has no origin that can be traced", where)
             return
@@ -89,6 +107,11 @@ class DatasetCheck:
             self._fault("breadth", "has no origin that can be traced", where)
             return
         self._problem(group, origin, where)
+        if not self._used.keeps_apart(group.problem, split):
+            self._fault("breadth", "is in training and in validation", where)
+        dropped = {group.problem.id, *origin.attempts} & self._used.dropped
+        if dropped:
+            self._fault("breadth", "is made of what a filter dropped", where)
         self._repeats(row, origin, where)
         self._texts(read, [known[id] for id in origin.attempts], origin, where)
 

@@ -10,6 +10,8 @@ import msgspec
 
 from cotgen.rows import read_rows
 
+_STEPS = ("completions", "reasoning_steps", "task")
+
 
 class Origin(msgspec.Struct):
     """A line of a dataset's origin file."""
@@ -37,6 +39,8 @@ def reading(row: Any) -> Reading | None:
     """A row by its columns, whichever trainer they are for; None if it is no row of any."""
     if not isinstance(row, Mapping):
         return None
+    if any(column in row for column in _STEPS):
+        return Reading()  # Labelled steps: what is right and wrong in them is no verdict's.
     if "chosen" in row and "rejected" in row:
         return Reading((_text(row["chosen"]),), (_text(row["rejected"]),), _prompt(row))
     if isinstance(row.get("label"), bool):

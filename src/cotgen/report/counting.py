@@ -9,9 +9,19 @@ from itertools import groupby
 from math import log2
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from cotgen.records import Group, Judged, Outcome
 from cotgen.report.estimators import Estimate, Values, majority_at, pass_at
-from cotgen.report.files import Written, facts_of, filtered, price_of, read_recipe, written
+from cotgen.report.files import (
+    Written,
+    dropped_ids,
+    facts_of,
+    filtered,
+    price_of,
+    read_recipe,
+    written,
+)
 from cotgen.report.histograms import Bin, Histogram, binned, coarse_edges
 from cotgen.report.numbers import (
     OUTCOMES,
@@ -50,7 +60,7 @@ def collect(folder: Path, note: Note | None = None) -> Numbers:
     Raises RecipeError if the folder is none of a run's, StoreError if a file is damaged.
     """
     shape = saved_shape(folder)
-    counted = _Counted(shape.teachers)
+    counted = _Counted(shape.teachers, dropped_ids(folder))
     with Run(shape, folder, write=False) as run:
         problems = len(run.problems)
         counted.pairs = Pairs(problems if shape.limit is None else min(problems, shape.limit))
@@ -197,7 +207,8 @@ class _OfTeacher:
 class _Counted:
     """Collects a run, group by group."""
 
-    def __init__(self, teachers: tuple[str, ...]) -> None:
+    def __init__(self, teachers: tuple[str, ...], dropped: frozenset[str]) -> None:
+        self._dropped = dropped
         self.pairs = Pairs(0)
         self.tally, self.curve = _Tally(), _Curve()
         self.levels: dict[str, _Tally] = {}
@@ -211,7 +222,7 @@ class _Counted:
         self.lengths: dict[Outcome, Histogram] = {outcome: Histogram() for outcome in OUTCOMES}
         self.thoughts, self.answers = Histogram(), Histogram()
         self.repeated: Counter[str] = Counter()
-        self.distinct_correct = 0
+        self.distinct_correct = self.left = 0
 
     def add(self, group: Group) -> dict[str, float]:
         """Count a problem, and say what came of it; nothing if it has no judged attempt yet."""
@@ -221,8 +232,17 @@ class _Counted:
         for judged in group.judged:
             self._add_attempt(judged)
         self._add_repeats(group)
-        self.pairs.add(group)
+        self.pairs.add(group, self._left(group))
         return votes.shares()
+
+    def _left(self, group: Group) -> Group:
+        """What filters left of a group, and how much that is."""
+        kept = tuple(judged for judged in group.judged if judged.id not in self._dropped)
+        if group.problem.id in self._dropped:
+            kept = ()
+        self.left += len(kept)
+        self.problems["left"] += group.problem.id not in self._dropped
+        return group if len(kept) == len(group.judged) else replace(group, judged=kept)
 
     def _add_problem(self, group: Group, votes: _Votes) -> None:
         problem, outcomes = group.problem, votes.outcomes
@@ -332,19 +352,21 @@ class _Counted:
             ("with a correct attempt", problems["solved"]),
             ("with correct and wrong attempts", problems["contrasted"]),
         ]
+        attempts = [
+            ("sampled", outcomes.total() + self.repeated["unjudged"]),
+            ("judged", outcomes.total()),
+            ("ended by themselves", finished),
+            ("decided", decided),
+            ("correct", outcomes["correct"]),
+            ("correct and distinct", self.distinct_correct),
+        ]
+        if self._dropped:
+            # Of all, right or wrong: this is no part of the stages above.
+            steps.append(("left by the filters", problems["left"]))
+            attempts.append(("left by the filters, of all", self.left))
         if made.datasets:
             steps.append(("in a dataset", made.problems))
-        return Funnel(
-            steps,
-            [
-                ("sampled", outcomes.total() + self.repeated["unjudged"]),
-                ("judged", outcomes.total()),
-                ("ended by themselves", finished),
-                ("decided", decided),
-                ("correct", outcomes["correct"]),
-                ("correct and distinct", self.distinct_correct),
-            ],
-        )
+        return Funnel(steps, attempts)
 
     def _lengths(self) -> Lengths:
         edges = coarse_edges(list(self.lengths.values()))

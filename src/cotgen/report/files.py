@@ -17,7 +17,7 @@ from cotgen.store import RunFolder
 from cotgen.store.lines import UNREADABLE
 from cotgen.summary import Summary
 
-FILTERED = ("filtered.jsonl", "filters.jsonl")
+FILTERED = "filtered.jsonl"
 _MOST_NAMES = 500
 _OTHERS = "(others)"
 _LONGEST_SETTING = 200
@@ -39,9 +39,9 @@ class _Origin(msgspec.Struct):
 
 
 class _Dropped(msgspec.Struct):
+    id: str = ""
     filter: str = "(unnamed)"
     reason: str = "(none)"
-    kept: bool = False
 
 
 def read_recipe(folder: Path) -> Recipe:
@@ -110,12 +110,14 @@ def written(folder: Path, summary: Summary) -> Written:
     for name, about in sorted(RunFolder(folder).manifest.datasets.items()):
         if "rows" not in about:
             continue
-        path = folder / "datasets" / f"{name}.origin.jsonl"
+        stems = [stem for split in about.get("files", {"": [name]}).values() for stem in split]
+        paths = [folder / "datasets" / f"{stem}.origin.jsonl" for stem in stems]
+        origins = (origin for path in paths for origin in _origins(path))
         rows, sources, problems, most = 0, Counter[str](), 0, 0
-        for problem, run in groupby(_origins(path), key=lambda origin: origin.problem):
-            origins = list(run)
-            rows, problems, most = rows + len(origins), problems + 1, max(most, len(origins))
-            sources.update(_counted(sources, origin.source) for origin in origins)
+        for problem, run in groupby(origins, key=lambda origin: origin.problem):
+            made = list(run)
+            rows, problems, most = rows + len(made), problems + 1, max(most, len(made))
+            sources.update(_counted(sources, origin.source) for origin in made)
             everywhere.add(hash(problem))
         found.append(
             Dataset(
@@ -145,14 +147,19 @@ def _origins(path: Path) -> Iterator[_Origin]:
 def filtered(folder: Path) -> dict[str, Names]:
     """What each filter dropped, by reason, where a run has filters."""
     counts: dict[str, Counter[str]] = {}
-    for path in (folder / name for name in FILTERED):
-        for line in _lines(path, _Dropped) if path.exists() else ():
-            dropped = cast(_Dropped, line)
-            if dropped.kept:
-                continue
-            reasons = counts.setdefault(_counted(counts, dropped.filter), Counter())
-            reasons[_counted(reasons, dropped.reason)] += 1
+    path = folder / FILTERED
+    for line in _lines(path, _Dropped) if path.exists() else ():
+        dropped = cast(_Dropped, line)
+        reasons = counts.setdefault(_counted(counts, dropped.filter), Counter())
+        reasons[_counted(reasons, dropped.reason)] += 1
     return {name: dict(reasons.most_common()) for name, reasons in sorted(counts.items())}
+
+
+def dropped_ids(folder: Path) -> frozenset[str]:
+    """The problems and attempts that filters dropped."""
+    path = folder / FILTERED
+    lines = _lines(path, _Dropped) if path.exists() else ()
+    return frozenset(cast(_Dropped, line).id for line in lines)
 
 
 def _lines(path: Path, kind: type[_Origin] | type[_Dropped]) -> Iterator[_Origin | _Dropped]:

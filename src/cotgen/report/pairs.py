@@ -30,12 +30,12 @@ class Pairs:
         self._siblings = Siblings()
         self._means = self._least = 0.0
 
-    def add(self, group: Group) -> None:
-        """Count one problem."""
+    def add(self, group: Group, left: Group) -> None:
+        """Count one problem; `left` is what filters left of it, among which chains look."""
         for chain in group.chains:
             self._add_chain(group, chain)
         if _draw(group.problem.id) < self._share:
-            self._measure(list(group.having("correct")), group.contrasting())
+            self._measure(list(left.having("correct")), left.contrasting())
 
     def _add_chain(self, group: Group, chain: Chain) -> None:
         self.by_wrong[chain.wrong] += 1
