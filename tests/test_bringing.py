@@ -44,7 +44,9 @@ def chat(question: str, said: str, **more: Any) -> Row:
 
 
 def bring_files(kind: str, run: Path, *files: Path, **terms: Any) -> Brought:
-    return bring(Asked(importer_named(kind, terms.pop("sets", ())), files, **terms), run)
+    return bring(
+        Asked(importer_named(kind, terms.pop("sets", ())), files, **terms), run.parent, run.name
+    )
 
 
 def files_of(run: Path) -> dict[str, bytes]:

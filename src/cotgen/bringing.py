@@ -126,12 +126,14 @@ def _yaml_value(where: str, text: str) -> Any:
     return value if isinstance(value, bool | str) else text
 
 
-def bring(asked: Asked, run: Path, watch: Callable[[int], None] = lambda rows: None) -> Brought:
-    """Import files into a new run, or find that they are there already.
+def bring(
+    asked: Asked, outputs: Path, name: str, watch: Callable[[int], None] = lambda rows: None
+) -> Brought:
+    """Import files into the new run `outputs/name`, or find that they are there already.
 
     Raises RecipeError (bad lines, another run's folder), StoreError, RunLocked.
     """
-    recipe = _recipe(run.name, asked.importer.kind)
+    recipe, run = _recipe(name, asked.importer.kind), outputs / name
     if not asked.files:
         raise RecipeError("name the files to import")
     plan = _planned(asked)
