@@ -27,7 +27,7 @@ def import_rows(
 ) -> Path:
     """The run that the rows become."""
     file = write_rows(folder / "rows.jsonl", rows)
-    bring(Asked(importer_named(kind, sets), (file,), verdicts), folder / "run")
+    bring(Asked(importer_named(kind, sets), (file,), verdicts), folder, "run")
     return folder / "run"
 
 

@@ -44,7 +44,9 @@ def chat(question: str, said: str, **more: Any) -> Row:
 
 
 def bring_files(kind: str, run: Path, *files: Path, **terms: Any) -> Brought:
-    return bring(Asked(importer_named(kind, terms.pop("sets", ())), files, **terms), run)
+    return bring(
+        Asked(importer_named(kind, terms.pop("sets", ())), files, **terms), run.parent, run.name
+    )
 
 
 def files_of(run: Path) -> dict[str, bytes]:
@@ -476,6 +478,33 @@ def test_a_kill_while_files_are_put_in_place_is_mended(
         assert moved < at
     monkeypatch.undo()
     assert files_of(import_rows("math-shepherd", rows, tmp_path)) == whole
+
+
+def test_nothing_of_a_killed_import_is_left_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"question": "2 + 3?", "gt": "5", "code": ["\\boxed{5}"], "score": [False]}
+    replace = Path.replace
+
+    def kill(self: Path, target: Path) -> Path:
+        if target.name == "recipe.yaml":
+            raise Killed
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", kill)
+    with pytest.raises(Killed):
+        import_rows("qwen-eval", [row], tmp_path, verdicts="keep")
+    monkeypatch.undo()
+    assert (tmp_path / "run" / "verdicts.jsonl").exists()
+    run = import_rows("qwen-eval", [row], tmp_path)
+    assert not (run / "verdicts.jsonl").exists()
+
+
+def test_a_split_that_is_set_makes_another_import(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "test.jsonl", [{"question": "Why?", "longCOT": "So."}])
+    bring_files("o1-journey", tmp_path / "run", file)
+    with pytest.raises(RecipeError, match="imported otherwise"):
+        bring_files("o1-journey", tmp_path / "run", file, sets=["split=train"])
 
 
 SHEPHERDS = [

@@ -35,6 +35,7 @@ from cotgen.records import BadLine, Problem, Record, Rewarded, Searched, Split, 
 from cotgen.rowfiles import read_file
 from cotgen.runs import attempt_id, inputs_of
 from cotgen.store import RunFolder, replace_file
+from cotgen.store.folder import make_folder
 from cotgen.store.lines import UNREADABLE, LineFile
 
 log = logging.getLogger(__name__)
@@ -62,11 +63,12 @@ class Asked(NamedTuple):
 
 
 class File(Record, frozen=True):
-    """A file that was imported; its name, not where it lay."""
+    """A file that was imported: its name, not where it lay, and the split of its rows."""
 
     name: str
     bytes: int
     sha256: str
+    split: Split
 
 
 class Counts(msgspec.Struct):
@@ -126,12 +128,14 @@ def _yaml_value(where: str, text: str) -> Any:
     return value if isinstance(value, bool | str) else text
 
 
-def bring(asked: Asked, run: Path, watch: Callable[[int], None] = lambda rows: None) -> Brought:
-    """Import files into a new run, or find that they are there already.
+def bring(
+    asked: Asked, outputs: Path, name: str, watch: Callable[[int], None] = lambda rows: None
+) -> Brought:
+    """Import files into the new run `outputs/name`, or find that they are there already.
 
     Raises RecipeError (bad lines, another run's folder), StoreError, RunLocked.
     """
-    recipe = _recipe(run.name, asked.importer.kind)
+    recipe, run = _recipe(name, asked.importer.kind), outputs / name
     if not asked.files:
         raise RecipeError("name the files to import")
     plan = _planned(asked)
@@ -143,7 +147,7 @@ def bring(asked: Asked, run: Path, watch: Callable[[int], None] = lambda rows: N
             shutil.rmtree(work, ignore_errors=True)
             return _read_brought(run)
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
+        make_folder(work)
         try:
             counts = _Import(asked, work, watch).tables()
         except (RecipeError, StoreError):
@@ -170,17 +174,24 @@ def _recipe(name: str, dataset: str) -> Recipe:
 
 
 def _planned(asked: Asked) -> Brought:
-    files = tuple(_fingerprint(path) for path in asked.files)
+    files = tuple(_fingerprint(path, _split_of(path, asked.importer)) for path in asked.files)
     settings = asked.importer.model_dump(mode="json", exclude={"kind"})
     kind = asked.importer.kind
     return Brought(kind, settings, asked.verdicts, asked.test_problems, files, Counts())
 
 
-def _fingerprint(path: Path) -> File:
+def _split_of(path: Path, importer: AnyImporter) -> Split:
+    """A file called test is of a test split, whatever its dataset is mostly for."""
+    told = "split" in importer.model_fields_set
+    is_test = not told and _TEST_WORD.search(path.name.lower()) is not None
+    return "test" if is_test else importer.split
+
+
+def _fingerprint(path: Path, split: Split) -> File:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return File(path.name, file.tell(), digest)
+            return File(path.name, file.tell(), digest, split)
     except OSError as error:
         raise RecipeError(f"{path}: {error.strerror}") from error
 
@@ -223,9 +234,11 @@ def _put_in_place(folder: RunFolder, recipe: Recipe, brought: Brought) -> None:
     """Move the tables to their places, then say what they are: the manifest is the last word."""
     run, counts = folder.path, brought.counts
     for name in _TABLES:
-        made = run / _WORK / f"{name}.jsonl"
+        made, place = run / _WORK / f"{name}.jsonl", run / f"{name}.jsonl"
         if made.exists():
-            made.replace(run / f"{name}.jsonl")
+            made.replace(place)
+        else:
+            place.unlink(missing_ok=True)  # Of an import that was killed on the way.
     told = msgspec.json.format(msgspec.json.encode(brought), indent=2)
     replace_file(run / "imported.json", told + b"\n")
     resolved = yaml.safe_dump(recipe.settings(), sort_keys=False, allow_unicode=True, width=100)
@@ -287,7 +300,7 @@ class _Import:
     def _read(self, spool: LineFile) -> None:
         with self._file("bad_lines") as bad, self._file("source_rows") as rows:
             for path in self._asked.files:
-                split = self._split_of(path)
+                split = _split_of(path, self._importer)
                 for place, row in read_file(path):
                     where = path.name + place.removeprefix(str(path))
                     found = self._found(place, row)
@@ -305,12 +318,6 @@ class _Import:
         if not self._last:
             raise RecipeError(f"{self._named_files()}: no row holds a problem")
         self._drop_empty("bad_lines", "source_rows")
-
-    def _split_of(self, path: Path) -> Split:
-        """A file called test is of a test split, whatever its dataset is mostly for."""
-        told = "split" in self._importer.model_fields_set
-        is_test = not told and _TEST_WORD.search(path.name.lower()) is not None
-        return "test" if is_test else self._importer.split
 
     def _found(self, place: str, row: Any) -> _Found | BadLine:
         self._counts.rows += 1

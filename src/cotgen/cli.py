@@ -372,7 +372,7 @@ def import_(
             on_bad_line.value,
         )
         with display.counting("rows") as watch:
-            brought = bringing.bring(asked, outputs / run, watch)
+            brought = bringing.bring(asked, outputs, run, watch)
         display.show_brought(brought, outputs / run)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from importing import groups, import_rows, lines, one_group, rewards, texts
+from importing import groups, import_rows, lines, one_group, rewards, texts, write_rows
 
+from cotgen.bringing import Asked, bring, importer_named
 from cotgen.errors import RecipeError
 from cotgen.menus import MENUS
 from cotgen.records import Group
@@ -531,3 +533,52 @@ def test_the_last_turn_of_a_chat_is_the_attempt(
 def test_a_chat_that_does_not_end_with_the_assistant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="one of assistant"):
         import_rows("chat", [{"messages": [{"role": "user", "content": "Hi"}]}], tmp_path)
+
+
+JUNK: list[Any] = [
+    None,
+    True,
+    -1,
+    3.5,
+    "",
+    " ",
+    "x\0",
+    "ки",
+    "<think>",
+    [],
+    [None],
+    {},
+    {"a": 1},
+    [[]],
+]
+
+
+def _spoiled(value: Any, draw: Random) -> Any:
+    """The value with one random place of it turned into junk, dropped or doubled."""
+    if isinstance(value, dict) and value and draw.random() < 0.8:
+        key = draw.choice(sorted(value))
+        if draw.random() < 0.1:
+            return {name: each for name, each in value.items() if name != key}
+        return value | {key: _spoiled(value[key], draw)}
+    if isinstance(value, list) and value and draw.random() < 0.8:
+        at = draw.randrange(len(value))
+        if draw.random() < 0.2:
+            return [*value, value[at]]
+        return [*value[:at], _spoiled(value[at], draw), *value[at + 1 :]]
+    return draw.choice(JUNK)
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_spoiled_rows_are_bad_lines_and_never_a_traceback(kind: str, tmp_path: Path) -> None:
+    draw, row = Random(kind), SAMPLES[kind].row
+    rows = [row, *(_spoiled(row, draw) for _ in range(200))]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    asked = Asked(importer_named(kind), (file,), "keep", on_bad_line="skip")
+    counts = bring(asked, tmp_path, "run").counts
+    assert counts.rows == 201
+    assert 0 < counts.bad_lines < 201
+    assert len(lines(tmp_path / "run" / "bad_lines.jsonl")) == counts.bad_lines
+    for group in groups(tmp_path / "run"):
+        assert group.problem.question.strip()
+        for judged in group.judged:
+            assert len(judged.attempt.steps) == len(rewards(judged) or judged.attempt.steps)

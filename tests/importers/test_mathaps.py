@@ -71,4 +71,4 @@ def test_a_deep_tree_is_an_error_and_no_traceback(depth: int, tmp_path: Path) ->
     file = tmp_path / "rows.jsonl"
     file.write_text(f'{{"question": "Why?", "reasoning_steps": {tree}}}')
     with pytest.raises(RecipeError, match=r"rows\.jsonl:1: .*(512 steps|too deeply)"):
-        bring(Asked(importer_named("mathaps"), (file,)), tmp_path / "run")
+        bring(Asked(importer_named("mathaps"), (file,)), tmp_path, "run")

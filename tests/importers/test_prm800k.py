@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from importing import groups, import_rows, lines, one_group, rewards
 
+from cotgen import load_recipe
 from cotgen.errors import RecipeError
+from cotgen.pipeline import run as run_recipe
 
 
 def step(text: str, rating: int | None = 1) -> dict[str, Any]:
@@ -91,6 +93,28 @@ def test_a_wrong_last_step_that_answers_is_a_whole_attempt(tmp_path: Path) -> No
     wrong = step("# Answer\n\n6", -1)
     attempts = shown(tmp_path, place(step("a")), place(wrong, chosen=None), finish="found_error")
     assert attempts == [("a\n# Answer\n\n6", "stop", (1.0, 0.0))]
+
+
+def test_the_whole_solution_is_an_attempt_though_its_labels_end_early(tmp_path: Path) -> None:
+    steps = ["a", "b", "So it is 320,000.\n\n# Answer\n\n320,000"]
+    made = row(place(step("a")), place(step("b", -1), chosen=None), finish="found_error")
+    made["question"] |= {"ground_truth_answer": "40,\\!000", "pre_generated_steps": steps}
+    run = import_rows("prm800k", [made], tmp_path)
+    run_recipe(load_recipe(run / "recipe.yaml", name="run"), outputs=tmp_path)
+    whole, labelled = groups(run)[0].judged
+    assert ([each.text.rstrip("\n") for each in whole.attempt.steps], rewards(whole)) == (
+        steps,
+        None,
+    )
+    assert whole.is_("incorrect")
+    assert (rewards(labelled), labelled.is_("unfinished")) == ((1.0, 0.0), True)
+
+
+def test_a_solution_that_was_labelled_whole_is_one_attempt(tmp_path: Path) -> None:
+    made = row(place(step("a")), place(ANSWER))
+    made["question"]["pre_generated_steps"] = ["a", ANSWER["text"]]
+    (judged,) = one_group("prm800k", made, tmp_path).judged
+    assert rewards(judged) == (1.0, 0.5)
 
 
 def test_what_was_given_up_is_no_finished_attempt(tmp_path: Path) -> None:

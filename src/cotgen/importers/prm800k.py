@@ -54,6 +54,7 @@ class Question(msgspec.Struct):
 
     problem: str
     ground_truth_answer: str | None = None
+    pre_generated_steps: list[str] | None = None
 
 
 class Row(msgspec.Struct):
@@ -84,7 +85,8 @@ class Prm800kImporter(Importer):
     """Take the rows with which labelers were screened."""
 
     def read(self, row: Row) -> Iterator[Imported | Skipped]:
-        """The chosen path, then the alternatives that were not followed, each with its prefix."""
+        """The solution that was to be labelled; the path that was; the alternatives that were not
+        followed, each with its prefix."""
         if row.is_quality_control_question and not self.quality_control:
             yield Skipped("quality control")
         elif row.is_initial_screening_question and not self.screening:
@@ -93,7 +95,19 @@ class Prm800kImporter(Importer):
             yield Skipped("bad problem")
         else:
             asked = problem(row.question.problem, row.question.ground_truth_answer or "")
-            yield Imported(asked, tuple(_given(row.label)))
+            labelled = list(_given(row.label))
+            whole = _generated(row.question.pre_generated_steps, labelled)
+            yield Imported(asked, (*whole, *labelled))
+
+
+def _generated(steps: list[str] | None, labelled: list[Given]) -> Iterator[Given]:
+    """The whole solution of phase 2, whose labels end at the first mistake, if it is not among the
+    labelled attempts."""
+    if steps:
+        finish: Finish = "stop" if _ANSWER.search(steps[-1]) else "pruned"
+        whole = stepped(steps, _SEPARATOR, finish=finish)
+        if all(each.attempt.text != whole.text for each in labelled):
+            yield Given(whole)
 
 
 def _given(label: Label) -> Iterator[Given]:
