@@ -31,6 +31,8 @@ COLUMNS: dict[tuple[str, str], set[str]] = {
     ("kto", "llama_factory"): {"messages", "label"},
     ("orm", "trl"): {"prompt", "completion", "label"},
     ("orm", "llama_factory"): {"messages", "label"},
+    ("prm", "trl"): {"prompt", "completions", "labels"},
+    ("prm", "axolotl"): {"prompt", "completions", "labels"},
     ("rl", "trl"): {"prompt", "answer", "source"},
     ("rl", "verl"): {"data_source", "prompt", "ability", "reward_model", "extra_info"},
     ("rl", "openrlhf"): {"input", "label"},
@@ -48,6 +50,8 @@ def validate(kind: str, format: str, row: Row) -> list[str]:
     """What is wrong with a row; nothing if it is fine."""
     if set(row) != COLUMNS[kind, format]:
         return [f"columns {sorted(row)} instead of {sorted(COLUMNS[kind, format])}"]
+    if kind == "prm":
+        return _step_problems(row)
     problems = [problem for name in row for problem in _column(name, row[name])]
     single = {"chosen", "rejected"} & set(row)
     if single and format in ("llama_factory", "axolotl"):
@@ -100,6 +104,19 @@ def _axolotl_text(turn: Row) -> str:
     return "".join(
         text[span["begin_offset"] : span["end_offset"] + 1] for span in spans if span["train"]
     )
+
+
+def _step_problems(row: Row) -> list[str]:
+    """Plain texts, a bool for each step, and nothing after the first wrong step."""
+    prompt, steps, labels = row["prompt"], row["completions"], row["labels"]
+    problems = [] if isinstance(prompt, str) and prompt.strip() else ["prompt: no text"]
+    if not steps or not all(isinstance(step, str) and step.strip() for step in steps):
+        problems.append("completions: not a list of texts")
+    if [type(label) for label in labels] != [bool] * len(steps):
+        problems.append("labels: not a bool for each step")
+    if False in labels[:-1]:
+        problems.append("labels: a step after the first wrong one")
+    return problems
 
 
 def _column(name: str, value: object) -> list[str]:

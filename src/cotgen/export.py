@@ -19,8 +19,8 @@ import jsonlines
 import msgspec
 
 from cotgen.errors import StoreError
-from cotgen.guide import CUT, DEFAULT_LENGTH, guide
-from cotgen.lengths import Lengths, Sequences
+from cotgen.guide import CUT, DEFAULT_LENGTH, guide, shape_of
+from cotgen.lengths import AROUND, Lengths, Sequences
 from cotgen.protocols import Draw, Emitter, Refusal, Row
 from cotgen.records import Group
 
@@ -41,7 +41,10 @@ class DatasetWriter:
         self.rows = 0
         self.refused: Counter[str] = Counter()
         self.labels: Counter[bool] = Counter()
-        self._lengths = Lengths(getattr(emitter, "tokenizer", None))
+        shape = shape_of(emitter)
+        self._lengths = Lengths(
+            getattr(emitter, "tokenizer", None), shape.around if shape else AROUND
+        )
         self._files = [folder / f"{emitter.file_name}{suffix}" for suffix in SUFFIXES]
         self._drafts = [path.with_name(path.name + ".tmp") for path in self._files]
         self._stack = ExitStack()

@@ -10,7 +10,7 @@ from typing import get_type_hints
 import yaml
 
 from cotgen.emitters.trainers import Facts, Shape
-from cotgen.lengths import Lengths
+from cotgen.lengths import AROUND, Lengths
 from cotgen.protocols import Emitter
 
 DEFAULT_LENGTH = 1024
@@ -44,7 +44,7 @@ def guide(emitter: Emitter, rows: int, lengths: Lengths, labels: Counter[bool]) 
 
 def _about_length(emitter: Emitter, lengths: Lengths) -> Iterable[str]:
     yield (
-        f"Tokens, with 8 a turn for the chat template: half of the rows have at most "
+        f"Tokens, with {_around(lengths)}: half of the rows have at most "
         f"{lengths.quantile(0.5):,}, 99% {lengths.quantile(0.99):,}, all {lengths.longest:,}."
     )
     if name := getattr(emitter, "tokenizer", None):
@@ -54,6 +54,12 @@ def _about_length(emitter: Emitter, lengths: Lengths) -> Iterable[str]:
         yield "Set `tokenizer` to have them counted."
     if above := lengths.share_above(DEFAULT_LENGTH):
         yield f"{above:.1%} of the rows are longer than {DEFAULT_LENGTH:,}: {CUT}."
+
+
+def _around(lengths: Lengths) -> str:
+    if lengths.around == AROUND:
+        return f"{AROUND} a turn for the chat template"
+    return f"{lengths.around} a step for its separator"
 
 
 def dataset_info(emitters: Iterable[Emitter]) -> bytes:

@@ -164,9 +164,10 @@ class TimedVerdict(Verdict, frozen=True):
 
 
 class Rewards(Record, frozen=True):
-    """One number in [0, 1] for each step of an attempt."""
+    """One number in [0, 1] for each step of an attempt, and what gave them."""
 
     per_step: tuple[float, ...]
+    source: str = ""
 
 
 class Link(Record, frozen=True):
@@ -305,8 +306,8 @@ class Rewarded(Record, frozen=True):
 
     @property
     def rewards(self) -> Rewards:
-        """The numbers without the id."""
-        return Rewards(self.per_step)
+        """The numbers and their source, without the id."""
+        return Rewards(self.per_step, self.source)
 
 
 class Chained(Record, frozen=True):

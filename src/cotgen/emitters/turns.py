@@ -34,6 +34,7 @@ def origin(group: Group, used: Iterable[Judged], *made_by: str) -> RowOrigin:
         attempts=tuple(judged.id for judged in used),
         teachers=tuple(judged.teacher for judged in used),
         methods=tuple(judged.verdict.method if judged.verdict else "" for judged in used),
+        rewards=tuple(judged.rewards.source if judged.rewards else "" for judged in used),
         made_by=made_by,
         split=group.problem.split,
         source=group.problem.source,

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from cotgen.emitters.trainers.llama_factory import MessagesRow, RankedRow
 from cotgen.emitters.trainers.shape import Columns, Facts, Refused, Shape, Shapes
+from cotgen.emitters.trainers.trl import SEPARATOR, StepsRow
 from cotgen.emitters.turns import Turn
 from cotgen.steps import OPEN, tags
 
@@ -138,6 +139,16 @@ def _rm(facts: Facts) -> Columns:
     return {"reward_model": True, **_file(facts, "bradley_terry.chat_template")}
 
 
+def _prm(facts: Facts) -> Columns:
+    more = {"step_separator": "\n", "train_on_last_step_only": False}
+    return {
+        "process_reward_model": True,
+        "model_type": "AutoModelForTokenClassification",
+        "num_labels": 2,
+        **_file(facts, "stepwise_supervised", **more),
+    }
+
+
 _ADVICE = "add base_model; the mask is in these settings too, so keep them"
 _NO_FORMAT = "it documents no format for them"
 
@@ -152,10 +163,13 @@ SHAPES: Shapes = {
     "sft-single": Shape(DetailedRow, _detailed, _details, _ADVICE),
     "dpo": Shape(RankedRow, _ranked, _dpo, "add base_model"),
     "rm": Shape(ComparedRow, _compared, _rm, "add base_model"),
+    "prm": Shape(StepsRow, settings=_prm, advice="add base_model", around=SEPARATOR),
 }
 REFUSED: Refused = {
     "cpt": _NO_FORMAT,
     "kto": _NO_FORMAT,
     "orm": _NO_FORMAT,
     "rl": _NO_FORMAT,
+    "rm-margin": "it reads no margin",
+    "prm-soft": "its labels are true or false: leave labels: soft out",
 }

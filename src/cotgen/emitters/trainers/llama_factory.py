@@ -104,5 +104,8 @@ SHAPES: Shapes = {
 REFUSED: Refused = {
     "sft-multiturn": "it trains on every assistant turn, so on wrong attempts: use layout: folded",
     "sft-single": "it cannot leave the thought out of the loss: use layout: folded",
+    "rm-margin": "it reads no margin",
+    "prm": "it documents no format of labelled steps",
+    "prm-soft": "it documents no format of labelled steps",
     "rl": "it documents no format of prompts with ground truth",
 }

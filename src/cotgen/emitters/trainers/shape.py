@@ -6,9 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cotgen.lengths import AROUND
+
 Format = Literal["trl", "llama_factory", "verl", "openrlhf", "axolotl", "jsonl"]
 """Whose columns are written; `jsonl` is TRL's columns without any trainer's settings."""
-Dataset = Literal["cpt", "sft", "sft-multiturn", "sft-single", "dpo", "rm", "kto", "orm", "rl"]
+StepFormat = Format | Literal["openrlhf-legacy", "math-shepherd", "mathaps"]
+"""The same, and formats that hold nothing but labelled steps."""
+Dataset = Literal[
+    "cpt", "sft", "sft-multiturn", "sft-single", "dpo", "rm", "rm-margin", "kto", "orm", "prm",
+    "prm-soft", "rl",
+]  # fmt: skip
 """What is written; trainers differ in the masks of chains, so each of their layouts is its own."""
 Columns = dict[str, Any]
 
@@ -48,6 +55,8 @@ class Shape:
     """What no setting can say."""
     listed: Columns = field(default_factory=dict)
     """LLaMA-Factory's entry in `dataset_info.json`, without the file's name."""
+    around: int = AROUND
+    """Tokens that a trainer puts around each text."""
 
 
 Shapes = Mapping[Dataset, Shape]

@@ -93,6 +93,9 @@ REFUSED: Refused = {
     "sft-single": "it cannot leave the thought out of the loss: use layout: folded",
     "dpo": _NO_FORMAT,
     "rm": _NO_FORMAT,
+    "rm-margin": _NO_FORMAT,
+    "prm": _NO_FORMAT,
+    "prm-soft": _NO_FORMAT,
     "kto": _NO_FORMAT,
     "orm": _NO_FORMAT,
 }
