@@ -17,15 +17,17 @@ import msgspec
 import yaml
 
 from cotgen import summary as numbers
+from cotgen.datafiles import files_of, wanted_files
 from cotgen.errors import CotgenError, NoWorkers, RecipeError, StoreError, TeacherError
-from cotgen.export import SUFFIXES, write_datasets
+from cotgen.export import Order, write_datasets
 from cotgen.guide import dataset_info
 from cotgen.loading import Loader, gone, refuse_test_problems
-from cotgen.protocols import Emitter, Verify
+from cotgen.protocols import Verify
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import Judgeable, Run, shape_of
 from cotgen.store import Journal, replace_file
+from cotgen.store.folder import Settings
 from cotgen.store.journal import Spent
 from cotgen.summary import Summary
 from cotgen.wiring import Sampler, draws, refuse_unready, samplers, services, verification
@@ -402,30 +404,36 @@ class _Work:
     async def _emit(self) -> int:
         manifest, folder = self.run.folder.manifest, self.run.folder.path / "datasets"
         inputs = self._inputs()
-        wanted = {
-            dataset.file_name: _digest(lasting(dataset), inputs) for dataset in self.recipe.datasets
-        }
-        for left in set(manifest.datasets) - set(wanted):
-            for suffix in SUFFIXES:
-                (folder / f"{left}{suffix}").unlink(missing_ok=True)
-        manifest.datasets = {name: manifest.datasets.get(name, {}) for name in wanted}
-        stale: list[Emitter] = [
-            dataset
+        orders = {
+            dataset.file_name: Order(dataset, self.recipe.digest(dataset))
             for dataset in self.recipe.datasets
-            if manifest.datasets[dataset.file_name].get("digest") != wanted[dataset.file_name]
-            or not all((folder / f"{dataset.file_name}{suffix}").exists() for suffix in SUFFIXES)
+        }
+        wanted = {name: _digest(order.recipe, inputs) for name, order in orders.items()}
+        for left in set(manifest.datasets) - set(wanted):
+            for path in files_of(folder, left):
+                path.unlink()
+        manifest.datasets = {name: manifest.datasets.get(name, {}) for name in wanted}
+        stale = [
+            order
+            for name, order in orders.items()
+            if manifest.datasets[name].get("digest") != wanted[name]
+            or not _is_whole(folder, name, manifest.datasets[name])
         ]
         if stale:
             self.watch.start("emit", None)
             # Until they are written whole, nobody may take the files for either recipe's.
-            manifest.datasets |= {dataset.file_name: {} for dataset in stale}
+            manifest.datasets |= {order.emitter.file_name: {} for order in stale}
             self.run.folder.save_manifest()
             draw = draws(self.recipe.seed)
-            for writer in await write_datasets(folder, stale, self._watched_groups(), draw):
+            files, groups = self.recipe.files, self._watched_groups()
+            for writer in await write_datasets(folder, stale, files, groups, draw):
                 name = writer.emitter.file_name
                 manifest.datasets[name] = {
                     "digest": wanted[name],
-                    "rows": writer.rows,
+                    "recipe": orders[name].recipe,
+                    "rows": sum(writer.rows.values()),
+                    "splits": writer.rows,
+                    "files": writer.stems,
                     "refused": dict(sorted(writer.refused.items())),
                 }
         self._list_datasets(folder)
@@ -437,7 +445,9 @@ class _Work:
 
     def _list_datasets(self, folder: Path) -> None:
         """What LLaMA-Factory asks for besides the files."""
-        if listed := dataset_info(self.recipe.datasets):
+        made = self.run.folder.manifest.datasets
+        written = [(each, made[each.file_name]["files"]) for each in self.recipe.datasets]
+        if listed := dataset_info(written):
             replace_file(folder / "dataset_info.json", listed)
         else:
             (folder / "dataset_info.json").unlink(missing_ok=True)
@@ -479,6 +489,12 @@ async def _judged(problem: Problem, attempt: Attempt, verify: Verify) -> Verdict
 
 def _from(stage: Stage) -> tuple[Stage, ...]:
     return STAGES[STAGES.index(stage) :]
+
+
+def _is_whole(folder: Path, name: str, made: Settings) -> bool:
+    return "files" in made and all(
+        (folder / file).exists() for file in wanted_files(name, made["files"])
+    )
 
 
 def _digest(*parts: object) -> str:

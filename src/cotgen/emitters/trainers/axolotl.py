@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from cotgen.datafiles import SplitName
 from cotgen.emitters.trainers.llama_factory import MessagesRow, RankedRow
 from cotgen.emitters.trainers.shape import Columns, Facts, Refused, Shape, Shapes
 from cotgen.emitters.trainers.trl import SEPARATOR, StepsRow
@@ -105,8 +106,17 @@ def _compared(row: Columns) -> Columns:
 
 
 def _file(facts: Facts, type: str, **more: object) -> Columns:
-    dataset = {"path": f"{facts.name}.jsonl", "ds_type": "json", "type": type, **more}
-    return {"datasets": [dataset], "sequence_len": facts.length}
+    def entries(split: SplitName) -> list[Columns]:
+        # To a loader of JSON Lines every file is a split called train.
+        which = {"split": "train"} if split == "validation" else {}
+        return [
+            {"path": file, "ds_type": "json", **which, "type": type, **more}
+            for file in facts.files(split)
+        ]
+
+    validation = entries("validation")
+    held_out = {"test_datasets": validation} if validation else {}
+    return {"datasets": entries("train"), **held_out, "sequence_len": facts.length}
 
 
 def _last_turn(facts: Facts) -> Columns:
@@ -126,7 +136,8 @@ def _flags(facts: Facts) -> Columns:
 
 def _details(facts: Facts) -> Columns:
     settings = _flags(facts)
-    settings["datasets"][0]["message_field_training_detail"] = "train_detail"
+    for dataset in settings["datasets"] + settings.get("test_datasets", []):
+        dataset["message_field_training_detail"] = "train_detail"
     return settings
 
 

@@ -68,11 +68,13 @@ def _tagged(row: Columns) -> Columns:
 
 def _stage(stage: str) -> Callable[[Facts], Columns]:
     def settings(facts: Facts) -> Columns:
+        validation = facts.stems.get("validation", ())
         return {
             "stage": stage,
             "do_train": True,
             "dataset_dir": ".",
-            "dataset": facts.name,
+            "dataset": ",".join(facts.stems["train"]),
+            **({"eval_dataset": ",".join(validation)} if validation else {}),
             "cutoff_len": facts.length,
         }
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from cotgen.emitters.trainers.shape import Columns, Facts, Refused, Shape, Shapes
+from cotgen.emitters.trainers.shape import (
+    Columns,
+    Facts,
+    Refused,
+    Shape,
+    Shapes,
+    one_or_all,
+)
 from cotgen.emitters.turns import Turn
 
 SEPARATOR = 1
@@ -77,7 +84,7 @@ class ProblemRow(TypedDict):
 
 
 def _settings(facts: Facts) -> Columns:
-    files = [{"path": "json", "data_files": f"{facts.name}.jsonl"}]
+    files = [{"path": "json", "data_files": one_or_all(facts.files("train"))}]
     return {"datasets": files, "max_length": facts.length}
 
 

@@ -1,0 +1,140 @@
+"""The rows of one split, in files that do not grow beyond a size. Drafts until all are whole."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from cotgen.datafiles import DATA, ORIGINS, PARQUET, ROWS, stems_of
+from cotgen.export.columns import table_of
+from cotgen.lengths import Lengths
+from cotgen.protocols import Row
+
+_HELD_BYTES = 8 << 20
+"""Rows are held until they are so many bytes of JSON: they become one row group of Parquet."""
+
+
+class Plan(NamedTuple):
+    """How rows are written: `schema` is Arrow's, `recipe` the digest that every origin names."""
+
+    schema: Any
+    shard_bytes: int
+    recipe: str
+    lengths: Lengths
+
+
+class SplitWriter:
+    """Writes rows as JSON Lines and as Parquet, with their origins beside them."""
+
+    def __init__(self, base: Path, plan: Plan) -> None:
+        self.rows = 0
+        self._base = base
+        self._plan = plan
+        self._tail = b',"recipe":%b}\n' % msgspec.json.encode(plan.recipe)
+        self._encoder = msgspec.json.Encoder()
+        self._lines, self._origins = bytearray(), bytearray()
+        self._held: list[Row] = []
+        self._bytes = 0
+        self._shards: list[_Shard] = []
+
+    def begin(self) -> None:
+        """Open the first shard: a split without rows has a file too."""
+        self._shards.append(_Shard(self._base, len(self._shards), self._plan.schema))
+        self._bytes = 0
+
+    def add(self, row: Row) -> None:
+        """Take a row. A shard ends before the row that would make it too long."""
+        if row.numbered:
+            row.columns[row.numbered]["index"] = self.rows
+        start = len(self._lines)
+        self._encoder.encode_into(row.columns, self._lines, -1)
+        self._lines += b"\n"
+        added = len(self._lines) - start
+        if self._bytes and self._bytes + added > self._plan.shard_bytes:
+            line = self._lines[start:]
+            del self._lines[start:]
+            self.end()
+            self.begin()
+            self._lines += line
+        self._bytes += added
+        self._add_origin(row)
+        self._held.append(row)
+        self.rows += 1
+        if len(self._lines) >= _HELD_BYTES:
+            self._flush()
+
+    def _add_origin(self, row: Row) -> None:
+        """The row's number, its origin and the recipe's digest as one object."""
+        origins = self._origins
+        origins += b'{"row":%d' % self.rows
+        seam = len(origins)
+        self._encoder.encode_into(row.origin, origins, seam)
+        origins[seam : seam + 1] = b","
+        origins[-1:] = self._tail
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        self._plan.lengths.add([row.sequences for row in self._held])
+        table = table_of([row.columns for row in self._held], self._plan.schema)
+        self._shards[-1].write(self._lines, self._origins, table)
+        self._lines.clear()
+        self._origins.clear()
+        self._held = []
+
+    def end(self) -> None:
+        """Close the shard, with everything in it."""
+        if self._shards:
+            self._flush()
+            self._shards[-1].close()
+
+    def stems(self) -> list[str]:
+        """What the files are called once they are whole, without their endings."""
+        return stems_of(self._base.name, len(self._shards)) if self._shards else []
+
+    def drafts(self) -> dict[Path, Path]:
+        """Each draft, and what it will be called."""
+        return {
+            draft: self._base.with_name(f"{stem}{suffix}")
+            for shard, stem in zip(self._shards, self.stems(), strict=True)
+            for suffix, draft in shard.drafts.items()
+        }
+
+    def abandon(self) -> None:
+        """Delete the drafts."""
+        for shard in self._shards:
+            shard.close()
+            for draft in shard.drafts.values():
+                draft.unlink(missing_ok=True)
+
+
+class _Shard:
+    """Three files of the same rows."""
+
+    def __init__(self, base: Path, number: int, schema: Any) -> None:
+        import pyarrow.parquet as pq  # A third of a second to import.
+
+        self.drafts = {
+            suffix: base.with_name(f"{base.name}.{number}{suffix}.tmp") for suffix in DATA
+        }
+        self._stack = ExitStack()
+        self._lines, self._origins = (self._opened(suffix) for suffix in (ROWS, ORIGINS))
+        self._table = self._stack.enter_context(
+            pq.ParquetWriter(self.drafts[PARQUET], schema, compression="zstd")
+        )
+
+    def _opened(self, suffix: str) -> IO[bytes]:
+        return self._stack.enter_context(self.drafts[suffix].open("wb"))
+
+    def write(self, lines: bytearray, origins: bytearray, table: Any) -> None:
+        """Some rows, in their three forms."""
+        self._lines.write(lines)
+        self._origins.write(origins)
+        self._table.write_table(table)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stack.close()
