@@ -126,7 +126,8 @@ class Attempt(Record, frozen=True):
     @property
     def text(self) -> str:
         """The whole attempt, thought and solution."""
-        return "".join(step.text for step in self.steps)
+        # A list is joined twice as fast as a generator, and this is read for every row.
+        return "".join([step.text for step in self.steps])
 
     @property
     def thought(self) -> str:
