@@ -31,10 +31,10 @@ def origin(group: Group, used: Iterable[Judged], *made_by: str) -> RowOrigin:
     used = list(used)
     return RowOrigin(
         problem=group.problem.id,
-        attempts=tuple(judged.id for judged in used),
-        teachers=tuple(judged.teacher for judged in used),
-        methods=tuple(judged.verdict.method if judged.verdict else "" for judged in used),
-        rewards=tuple(judged.rewards.source if judged.rewards else "" for judged in used),
+        attempts=tuple([judged.id for judged in used]),
+        teachers=tuple([judged.teacher for judged in used]),
+        methods=tuple([judged.verdict.method if judged.verdict else "" for judged in used]),
+        rewards=tuple([judged.rewards.source if judged.rewards else "" for judged in used]),
         made_by=made_by,
         split=group.problem.split,
         source=group.problem.source,

@@ -54,4 +54,4 @@ def _sequences(columns: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _texts(turns: str | list[dict[str, str]]) -> tuple[str, ...]:
-    return (turns,) if isinstance(turns, str) else tuple(turn["content"] for turn in turns)
+    return (turns,) if isinstance(turns, str) else tuple([turn["content"] for turn in turns])

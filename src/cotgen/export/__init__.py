@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,13 +15,14 @@ from typing import NamedTuple
 
 from cotgen.datafiles import SETTINGS, SPLITS, SplitName, base_of, files_of
 from cotgen.errors import StoreError
-from cotgen.export.columns import schema_of
+from cotgen.export.schema import schema_of
 from cotgen.export.shards import Plan, SplitWriter
 from cotgen.guide import CUT, DEFAULT_LENGTH, guide, shape_of
 from cotgen.lengths import AROUND, Lengths
 from cotgen.protocols import Draw, Emitter, Refusal, Row
 from cotgen.recipe import Files
 from cotgen.records import Group, Problem
+from cotgen.store.lines import sync_soon
 from cotgen.testsets import DIGEST_BYTES, digest_of
 
 __all__ = ["DatasetWriter", "Order", "schema_of", "split_of", "write_datasets"]
@@ -92,17 +92,14 @@ class DatasetWriter:
 
     def finish(self) -> None:
         """Bring the drafts to the disk and put them in the place of the earlier files."""
-        drafts: dict[Path, Path] = {}
+        settings = self._folder / f"{self.emitter.file_name}{SETTINGS}"
+        drafts = {settings.with_name(settings.name + ".tmp"): settings}
         for split in self._splits.values():
             split.end()
             drafts |= split.drafts()
-        settings = self._folder / f"{self.emitter.file_name}{SETTINGS}"
-        draft = settings.with_name(settings.name + ".tmp")
-        self._write_guide(draft)
-        drafts[draft] = settings
-        for draft in drafts:
-            with draft.open("rb") as file:
-                os.fsync(file.fileno())
+        self._write_guide(next(iter(drafts)))
+        for split in self._splits.values():
+            split.sync()
         kept = {*drafts, *drafts.values()}
         for path in files_of(self._folder, self.emitter.file_name):
             if path not in kept:
@@ -113,6 +110,7 @@ class DatasetWriter:
     def _write_guide(self, draft: Path) -> None:
         text = guide(self.emitter, self.rows, self.stems, self._lengths, self.labels)
         draft.write_text(text, encoding="utf-8")
+        sync_soon(draft).result()
         name = self.emitter.file_name
         if len(self.labels) == 1:
             label = str(*self.labels).lower()

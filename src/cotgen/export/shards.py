@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from cotgen.datafiles import DATA, ORIGINS, PARQUET, ROWS, stems_of
-from cotgen.export.columns import table_of
 from cotgen.lengths import Lengths
 from cotgen.protocols import Row
+from cotgen.store.lines import sync_soon
 
 _HELD_BYTES = 1 << 20
 """Rows are held until they are so many bytes of JSON: few enough to stay in a processor's cache,
 where they are read several times. With 8 MB a row costs a third more."""
 _ROW_GROUP_BYTES = 32 << 20
 """About so many bytes are one row group of Parquet: readers dislike many small ones."""
+
+
+@lru_cache(maxsize=1)
+def _other_core() -> ThreadPoolExecutor:
+    """A thread for Arrow, which encodes and compresses Parquet without the interpreter: half of the
+    work of writing rows. It never runs code of ours."""
+    return ThreadPoolExecutor(1, thread_name_prefix="cotgen-parquet")
 
 
 class Plan(NamedTuple):
@@ -81,8 +90,11 @@ class SplitWriter:
     def _flush(self) -> None:
         if not self._held:
             return
+        import pyarrow as pa
+
         self._plan.lengths.add([row.sequences for row in self._held])
-        table = table_of([row.columns for row in self._held], self._plan.schema)
+        rows = [row.columns for row in self._held]
+        table = pa.Table.from_pylist(rows, schema=self._plan.schema)
         self._shards[-1].write(self._lines, self._origins, table)
         self._lines.clear()
         self._origins.clear()
@@ -105,6 +117,11 @@ class SplitWriter:
             for shard, stem in zip(self._shards, self.stems(), strict=True)
             for suffix, draft in shard.drafts.items()
         }
+
+    def sync(self) -> None:
+        """Wait until all that was ended is on the disk."""
+        for shard in self._shards:
+            shard.synced()
 
     def abandon(self) -> None:
         """Delete the drafts."""
@@ -129,6 +146,8 @@ class _Shard:
             pq.ParquetWriter(self.drafts[PARQUET], schema, compression="zstd")
         )
         self._tables: list[Any] = []
+        self._writing: Future[None] | None = None
+        self._syncing: list[Future[None]] = []
 
     def _opened(self, suffix: str) -> IO[bytes]:
         return self._stack.enter_context(self.drafts[suffix].open("wb"))
@@ -145,11 +164,29 @@ class _Shard:
         import pyarrow as pa
 
         if self._tables:
-            tables, self._tables = self._tables, []
-            self._parquet.write_table(pa.concat_tables(tables))
+            self._await_table()
+            rows, self._tables = pa.concat_tables(self._tables), []
+            self._writing = _other_core().submit(self._parquet.write_table, rows)
+
+    def _await_table(self) -> None:
+        """Wait for the row group that is being written. Raises OSError."""
+        writing, self._writing = self._writing, None
+        if writing:
+            writing.result()
 
     def close(self, *, whole: bool = True) -> None:
         """Close the files, `whole` or as they are."""
         if whole:
             self._write_tables()
+            self._await_table()
+        elif self._writing:
+            self._writing.exception()  # What became of it no longer matters.
         self._stack.close()
+        if whole:
+            # A disk may take as long for this as the processor for the next shard.
+            self._syncing = [sync_soon(draft) for draft in self.drafts.values()]
+
+    def synced(self) -> None:
+        """Wait for the disk. Raises OSError."""
+        for each in self._syncing:
+            each.result()
