@@ -23,6 +23,8 @@ from cotgen.export import Order, write_datasets
 from cotgen.guide import dataset_info
 from cotgen.loading import Loader, gone, refuse_test_problems
 from cotgen.protocols import Verify
+from cotgen.publish import write_card
+from cotgen.publish.files import CARD
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import Judgeable, Run, shape_of
@@ -150,6 +152,7 @@ class _Work:
         self.summary.name = recipe.name
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
+        self.emitted = False
         self.stopped_by: CotgenError | None = None
 
     def claim_tables(self, redo: Stage | None) -> None:
@@ -194,7 +197,24 @@ class _Work:
         numbers.count(run, summary)
         numbers.spend(run, self.recipe, summary, self._spent())
         numbers.write_summary(run.folder.path, summary)
+        if self.emitted:
+            self._write_card()
         return summary
+
+    def _write_card(self) -> None:
+        """Describe the datasets beside them, if anything that the card says has changed."""
+        folder, manifest = self.run.folder, self.run.folder.manifest
+        path = folder.path / "datasets" / CARD
+        if not any(self.summary.rows.values()):
+            path.unlink(missing_ok=True)
+            return
+        said = msgspec.structs.replace(self.summary, seconds={})
+        told = msgspec.json.encode(said).decode()
+        digest = _digest(manifest.datasets, self.recipe.settings(), told)
+        if manifest.card != digest or not path.exists():
+            write_card(folder.path)
+            manifest.card = digest
+            folder.save_manifest()
 
     # load
 
@@ -437,6 +457,7 @@ class _Work:
                     "refused": dict(sorted(writer.refused.items())),
                 }
         self._list_datasets(folder)
+        self.emitted = True
         self.run.folder.save_manifest()
         made = manifest.datasets
         self.summary.rows = {name: made[name]["rows"] for name in made}

@@ -24,13 +24,15 @@ Settings = dict[str, Any]
 class Manifest(msgspec.Struct):
     """What the tables and datasets of a run were made from.
 
-    `loaded` says what source was read to its end, `datasets` what each dataset was written from.
+    `loaded` says what source was read to its end, `datasets` what each dataset was written from,
+    `card` is a digest of all that their card says.
     """
 
     format: int = 1
     tables: dict[str, Settings] = {}
     loaded: Settings = {}
     datasets: dict[str, Settings] = {}
+    card: str = ""
 
 
 class RunFolder:
