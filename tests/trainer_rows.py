@@ -137,6 +137,8 @@ def _turn_problems(name: str, turns: list[Any]) -> list[str]:
     problems = [f"{name}: {turn}" for turn in turns if set(turn) not in _TURN_KEYS]
     problems += [f"{name}: empty" for turn in turns if not turn.get("content", "").strip()]
     roles = [turn.get("role") for turn in turns]
+    if name in ("prompt", "messages", "input") and roles[0] == "system":
+        roles = roles[1:]
     first = "user" if name in ("prompt", "messages", "input") else "assistant"
     other = "assistant" if first == "user" else "user"
     if roles != [(first, other)[index % 2] for index in range(len(roles))]:

@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from cotgen.distance import similarity
+from cotgen.emitters.styles import Style, restyled
 from cotgen.emitters.trainers import Dataset, Format, Shape, shape_of
-from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.turns import assistant, opening, origin
 from cotgen.emitters.writing import distinct, named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
@@ -40,6 +41,11 @@ class RmEmitter(Component):
     """Adds the column `margin` (trl, openrlhf, jsonl), by which the scores shall differ: `rewards`
     is by how much the least reward of a step is higher in the chosen attempt (at least 0; pairs
     without rewards are left out), `distance` the share of characters in which both differ."""
+    system: str | None = Field(default=None, min_length=1)
+    """A system message that every row begins with."""
+    think: Style | None = None
+    """How thought and answer are written; null: as sampled. Attempts without a thought are left
+    out, but for `journey` and `gsm8k`, which end in the bare answer."""
     prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The user turn (given `question`); `question` is the bare question."""
     allow_test: bool = False
@@ -72,9 +78,11 @@ class RmEmitter(Component):
 
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The pairs of one problem, in the order drawn; equal texts count once."""
+        refused, group = restyled(group, self.think)
+        yield from refused
         pairs = list(product(distinct(group.having("correct")), group.contrasting()))
         draw(group.problem.id).shuffle(pairs)
-        prompt = [user(self.prompt.render(question=group.problem.question))]
+        prompt = opening(self.system, self.prompt.render(question=group.problem.question))
         if self.margin == "rewards":
             rewarded = [pair for pair in pairs if all(judged.rewards for judged in pair)]
             yield from [Refusal("no_rewards")] * (len(pairs) - len(rewarded))

@@ -21,6 +21,12 @@ def user(content: str) -> Turn:
     return {"role": "user", "content": content}
 
 
+def opening(system: str | None, content: str) -> list[Turn]:
+    """The user's first turn, after the system's if there is one."""
+    before: list[Turn] = [{"role": "system", "content": system}] if system else []
+    return [*before, user(content)]
+
+
 def assistant(content: str) -> Turn:
     """An assistant's turn."""
     return {"role": "assistant", "content": content}

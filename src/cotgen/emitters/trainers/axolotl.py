@@ -97,9 +97,10 @@ def _ranked(row: Columns) -> Columns:
 
 
 def _compared(row: Columns) -> Columns:
+    *system, asked = row["prompt"]
     return {
-        "system": "",
-        "input": row["prompt"][0]["content"],
+        "system": "".join(turn["content"] for turn in system),
+        "input": asked["content"],
         "chosen": row["chosen"][0]["content"],
         "rejected": row["rejected"][0]["content"],
     }
