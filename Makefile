@@ -56,7 +56,7 @@ test-trainers: $(VENV)/.installed ## TRL's own trainers take five steps on our f
 	$(PRM_TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(PRM_TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check trl==1.13.0 transformers datasets
 	rm -rf outputs/test-trainers
-	$(BIN)/python tests/trainers/emit.py outputs/test-trainers
+	$(BIN)/python tests/trainers/make_datasets.py outputs/test-trainers
 	$(TRAINERS)/bin/python tests/trainers/train_with_trl.py outputs/test-trainers/trl src/cotgen/teachers/tiny
 	$(PRM_TRAINER)/bin/python tests/trainers/train_with_trl.py outputs/test-trainers/trl src/cotgen/teachers/tiny prm
 

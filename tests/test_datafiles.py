@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cotgen import parse_recipe, publish, run
-from cotgen.datafiles import files_of, is_reserved, stems_of, wanted_files
+from cotgen.datafiles import SplitName, files_of, is_reserved, stems_of, wanted_files
 from cotgen.errors import RecipeError
 from cotgen.export import split_of
 from cotgen.records import Problem
@@ -67,7 +67,10 @@ def test_a_name_that_would_pass_for_anothers_file_is_refused(name: str) -> None:
 
 
 def test_a_datasets_files_are_told_from_those_of_similar_names(tmp_path: Path) -> None:
-    stems = {"train": ["sft-train"], "validation": stems_of("sft-validation", 2)}
+    stems: dict[SplitName, list[str]] = {
+        "train": ["sft-train"],
+        "validation": stems_of("sft-validation", 2),
+    }
     ours = [
         *wanted_files("sft", stems),
         "sft.jsonl",
@@ -229,7 +232,7 @@ def test_a_push_takes_every_split_and_shard(tmp_path: Path) -> None:
     assert {name.removesuffix(".parquet") for each in sft.splits.values() for name in each} == {
         stem for each in made["files"].values() for stem in each
     }
-    assert sft.patterns()["train"].startswith("sft-train-?????-of-0000")
+    assert str(sft.patterns()["train"]).startswith("sft-train-?????-of-0000")
     assert set(sft.origins) <= set(parcel.sizes())
 
 

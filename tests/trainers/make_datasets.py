@@ -1,4 +1,4 @@
-"""Write the quickstart's datasets for `train_with_trl.py`: emit.py FOLDER."""
+"""Write the quickstart's datasets for `train_with_trl.py`: make_datasets.py FOLDER."""
 
 from __future__ import annotations
 
