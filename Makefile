@@ -68,6 +68,7 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed ## What cotgen promises, measured here beside what it is compared with
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/emit.py --rows 200000
 	$(BIN)/python benchmarks/pairing.py --data $(SHARED)/math/math_cot_100.jsonl
 
 clean:

@@ -231,9 +231,10 @@ class Group(Record, frozen=True):
         One that equals a correct attempt up to white space is left out: it teaches nothing, and
         one of the two verdicts is doubtful.
         """
-        seen = {_squeezed(judged) for judged in self.having("correct")}
+        wrong = list(self.having("incorrect"))
+        seen = {_squeezed(judged) for judged in self.having("correct")} if wrong else set()
         first: dict[str, Judged] = {}
-        for judged in self.having("incorrect"):
+        for judged in wrong:
             if _squeezed(judged) not in seen:
                 first.setdefault(judged.attempt.text, judged)
         return list(first.values())

@@ -137,9 +137,8 @@ class _Shard:
     def __init__(self, base: Path, number: int, schema: Any) -> None:
         import pyarrow.parquet as pq  # A third of a second to import.
 
-        self.drafts = {
-            suffix: base.with_name(f"{base.name}.{number}{suffix}.tmp") for suffix in DATA
-        }
+        mark = f".{number}" if number else ""  # How many there will be is not known yet.
+        self.drafts = {suffix: base.with_name(f"{base.name}{mark}{suffix}.tmp") for suffix in DATA}
         self._stack = ExitStack()
         self._lines, self._origins = (self._opened(suffix) for suffix in (ROWS, ORIGINS))
         self._parquet = self._stack.enter_context(
