@@ -13,7 +13,7 @@ import yaml
 
 from cotgen import parse_recipe, publish, run
 from cotgen.datafiles import SplitName, files_of, is_reserved, stems_of, wanted_files
-from cotgen.errors import RecipeError
+from cotgen.errors import RecipeError, StoreError
 from cotgen.export import split_of
 from cotgen.records import Problem
 from cotgen.store import RunFolder
@@ -240,3 +240,21 @@ def test_a_push_takes_every_split_and_shard(tmp_path: Path) -> None:
 def test_a_share_that_leaves_nothing_to_train_on_is_refused(value: object) -> None:
     with pytest.raises(RecipeError, match=r"files\.validation"):
         parse_recipe(RECIPE | {"files": {"validation": value}})
+
+
+def test_a_full_disk_leaves_the_earlier_files_and_no_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = go(tmp_path)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    with pytest.raises(StoreError, match="No space left"):
+        go(tmp_path, datasets=[{"kind": "sft", "per_problem": 1}, {"kind": "dpo"}])
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    go(tmp_path, datasets=[{"kind": "sft", "per_problem": 1}, {"kind": "dpo"}])
+    assert "sft.jsonl.tmp" not in names(folder)
