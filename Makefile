@@ -12,6 +12,8 @@ VLLM := .venv-vllm
 
 # TRL has an environment of its own, outside the project: it must load our files without us.
 TRAINERS ?= ../trl-env
+# The last TRL with a trainer of step labels.
+PRM_TRAINER ?= ../trl113-env
 
 # So have the loaders of LLaMA-Factory, verl, OpenRLHF and Axolotl.
 LOADERS ?= ../loaders-env
@@ -53,9 +55,13 @@ test-trainers: $(VENV)/.installed ## TRL's own trainers take five steps on our f
 	test -x $(TRAINERS)/bin/python || $(PYTHON) -m venv $(TRAINERS)
 	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(TRAINERS)/bin/python -m pip install --quiet --disable-pip-version-check trl==1.16.0 transformers datasets
+	test -x $(PRM_TRAINER)/bin/python || $(PYTHON) -m venv $(PRM_TRAINER)
+	$(PRM_TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(PRM_TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check trl==1.13.0 transformers datasets
 	rm -rf outputs/test-trainers
-	$(BIN)/python tests/trainers/emit.py outputs/test-trainers
+	$(BIN)/python tests/trainers/make_datasets.py outputs/test-trainers
 	$(TRAINERS)/bin/python tests/trainers/train_with_trl.py outputs/test-trainers/trl src/cotgen/teachers/tiny
+	$(PRM_TRAINER)/bin/python tests/trainers/train_with_trl.py outputs/test-trainers/trl src/cotgen/teachers/tiny prm
 
 test-loaders: $(VENV)/.installed ## The loaders of four other trainers read our files, minutes
 	test -x $(LOADERS)/bin/python || $(PYTHON) -m venv $(LOADERS)
@@ -74,6 +80,7 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed ## What cotgen promises, measured here beside what it is compared with
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/emit.py --rows 200000
 	$(BIN)/python benchmarks/pairing.py --data $(SHARED)/math/math_cot_100.jsonl
 	$(BIN)/python benchmarks/viewer.py
 

@@ -134,7 +134,7 @@ def test_the_list_of_datasets_goes_with_the_last_one_that_needs_it(tmp_path: Pat
     assert (folder / "dataset_info.json").exists()
     made(tmp_path, {"kind": "sft"})
     assert sorted(path.name for path in folder.iterdir()) == [
-        "sft.jsonl", "sft.origin.jsonl", "sft.parquet", "sft.yaml",
+        "README.md", "sft.jsonl", "sft.origin.jsonl", "sft.parquet", "sft.yaml",
     ]  # fmt: skip
 
 

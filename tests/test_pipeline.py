@@ -86,7 +86,7 @@ def test_a_dataset_that_left_the_recipe_leaves_the_folder(tmp_path: Path) -> Non
     go(tmp_path)
     go(tmp_path, datasets=[{"kind": "dpo"}])
     assert {path.name for path in (tmp_path / "r/datasets").iterdir()} == {
-        "dpo.jsonl", "dpo.parquet", "dpo.origin.jsonl", "dpo.yaml",
+        "dpo.jsonl", "dpo.parquet", "dpo.origin.jsonl", "dpo.yaml", "README.md",
     }  # fmt: skip
 
 

@@ -31,6 +31,8 @@ COLUMNS: dict[tuple[str, str], set[str]] = {
     ("kto", "llama_factory"): {"messages", "label"},
     ("orm", "trl"): {"prompt", "completion", "label"},
     ("orm", "llama_factory"): {"messages", "label"},
+    ("prm", "trl"): {"prompt", "completions", "labels"},
+    ("prm", "axolotl"): {"prompt", "completions", "labels"},
     ("rl", "trl"): {"prompt", "answer", "source"},
     ("rl", "verl"): {"data_source", "prompt", "ability", "reward_model", "extra_info"},
     ("rl", "openrlhf"): {"input", "label"},
@@ -48,6 +50,8 @@ def validate(kind: str, format: str, row: Row) -> list[str]:
     """What is wrong with a row; nothing if it is fine."""
     if set(row) != COLUMNS[kind, format]:
         return [f"columns {sorted(row)} instead of {sorted(COLUMNS[kind, format])}"]
+    if kind == "prm":
+        return _step_problems(row)
     problems = [problem for name in row for problem in _column(name, row[name])]
     single = {"chosen", "rejected"} & set(row)
     if single and format in ("llama_factory", "axolotl"):
@@ -102,6 +106,19 @@ def _axolotl_text(turn: Row) -> str:
     )
 
 
+def _step_problems(row: Row) -> list[str]:
+    """Plain texts, a bool for each step, and nothing after the first wrong step."""
+    prompt, steps, labels = row["prompt"], row["completions"], row["labels"]
+    problems = [] if isinstance(prompt, str) and prompt.strip() else ["prompt: no text"]
+    if not steps or not all(isinstance(step, str) and step.strip() for step in steps):
+        problems.append("completions: not a list of texts")
+    if [type(label) for label in labels] != [bool] * len(steps):
+        problems.append("labels: not a bool for each step")
+    if False in labels[:-1]:
+        problems.append("labels: a step after the first wrong one")
+    return problems
+
+
 def _column(name: str, value: object) -> list[str]:
     if name == "label":
         good = isinstance(value, bool) or (isinstance(value, str) and value.strip())
@@ -120,6 +137,8 @@ def _turn_problems(name: str, turns: list[Any]) -> list[str]:
     problems = [f"{name}: {turn}" for turn in turns if set(turn) not in _TURN_KEYS]
     problems += [f"{name}: empty" for turn in turns if not turn.get("content", "").strip()]
     roles = [turn.get("role") for turn in turns]
+    if name in ("prompt", "messages", "input") and roles[0] == "system":
+        roles = roles[1:]
     first = "user" if name in ("prompt", "messages", "input") else "assistant"
     other = "assistant" if first == "user" else "user"
     if roles != [(first, other)[index % 2] for index in range(len(roles))]:

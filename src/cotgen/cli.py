@@ -46,6 +46,13 @@ class StageName(StrEnum):
     emit = "emit"
 
 
+class SplitName(StrEnum):
+    """The splits of a dataset, for --split."""
+
+    train = "train"
+    validation = "validation"
+
+
 RecipePath = Annotated[
     Path, typer.Argument(help="A recipe (YAML), or the folder of a run to go on with.")
 ]
@@ -247,15 +254,16 @@ def show(
     id: Annotated[str | None, typer.Argument(help="A problem's id.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Show a row of this dataset.")] = None,
     row: Annotated[int, typer.Option(min=0, help="The row's number, from 0.")] = 0,
+    split: Annotated[SplitName, typer.Option(help="Of which split.")] = SplitName.train,
     outputs: Outputs = Path("outputs"),
 ) -> None:
     """Show a run, one problem with everything that was made of it, or a row of a dataset."""
     with _errors():
-        from cotgen import display
+        from cotgen import display, trace
 
         folder = Path(run) if Path(run).is_dir() else outputs / run
         if dataset is not None:
-            display.show_row(folder, dataset, row)
+            trace.show_row(folder, dataset, split.value, row)
         elif id is not None:
             display.show_problem(folder, id)
         else:

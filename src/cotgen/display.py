@@ -6,11 +6,9 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import jsonlines
 import msgspec
 from pydantic.fields import FieldInfo
 from rich.console import Console
@@ -19,7 +17,6 @@ from rich.text import Text
 
 from cotgen import doctor
 from cotgen.errors import DONE, FAILED_ITEMS, INTERRUPTED, LIMIT, USER_MISTAKE, RecipeError
-from cotgen.export import SUFFIXES
 from cotgen.menus import MENUS
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Finding
@@ -141,7 +138,7 @@ def show_brought(brought: Brought, folder: Path) -> None:
 def show_run(folder: Path) -> None:
     """A run's numbers, and a line for each of its first problems."""
     console = Console()
-    with _opened(folder) as run:
+    with opened(folder) as run:
         show_summary(read_summary(folder), folder)
         for number, group in enumerate(run.groups()):
             if number == 20:
@@ -153,7 +150,7 @@ def show_run(folder: Path) -> None:
             for judged in group.judged:
                 outcome = judged.verdict.outcome if judged.verdict else None
                 marks.append("●" if judged.id in kept else "○", COLOURS[outcome])
-            head = _text(f"{group.problem.id}  ", "bold")
+            head = text(f"{group.problem.id}  ", "bold")
             question = visible(" ".join(group.problem.question.split()))
             console.print(head + marks + Text(f"  {question[:80]}"), soft_wrap=True)
     console.print(Text(f"A problem in full: cotgen show {folder.name} ID"))
@@ -162,7 +159,7 @@ def show_run(folder: Path) -> None:
 def show_problem(folder: Path, id: str) -> None:
     """A problem with everything made of it, coloured by verdict."""
     console = Console()
-    with _opened(folder) as run:
+    with opened(folder) as run:
         problem = run.problems.find(id.split("@")[0]) if id not in run.problems else None
         if id in run.problems:
             problem = run.problems.get(id)
@@ -174,26 +171,6 @@ def show_problem(folder: Path, id: str) -> None:
             console.print(part, soft_wrap=True)
         for part in _dropped_parts(run, problem):
             console.print(part, soft_wrap=True)
-
-
-def show_row(folder: Path, dataset: str, number: int) -> None:
-    """A row as it is trained, and where it came from."""
-    console = Console()
-    saved_shape(folder)
-    made = sorted(path.stem for path in (folder / "datasets").glob("*.parquet"))
-    if dataset not in made:
-        raise RecipeError(f"{folder} holds no dataset {dataset!r}: choose {', '.join(made)}")
-    rows = folder / "datasets" / f"{dataset}.jsonl"
-    row, origin = (_line(rows.with_suffix(suffix), number) for suffix in SUFFIXES[::2])
-    console.print(Text(f"{dataset}, row {number}", style="bold underline"))
-    for column, value in row.items():
-        style = _style(column, good=row.get("label") is not False)
-        for role, text in _turns(value):
-            console.print(Text(f"{column}{role}", style="bold"))
-            console.print(_indented(text, style), soft_wrap=True)
-    for key, value in origin.items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        console.print(Text(f"{key:<9} ", "bright_black") + Text(visible(shown)), soft_wrap=True)
 
 
 def show_runs(runs: list[Listed]) -> None:
@@ -327,40 +304,16 @@ def _dropped(dropped: Dropped) -> str:
     return f"{text}: {reasons}" if reasons else text
 
 
-def _opened(folder: Path) -> Run:
+def opened(folder: Path) -> Run:
+    """A run, to be read only."""
     return Run(saved_shape(folder), folder, write=False)
-
-
-def _line(path: Path, number: int) -> dict[str, Any]:
-    """A line of a JSON Lines file, counted from 0."""
-    with jsonlines.open(path, loads=msgspec.json.decode) as reader:
-        line = next(islice(reader.iter(type=dict), number, None), None)
-    if line is None:
-        raise RecipeError(f"{path} holds no row {number}")
-    return line
-
-
-def _style(column: str, *, good: bool) -> str:
-    """Green for what is to be learnt, red for what is to be unlearnt."""
-    if column in ("chosen", "completion", "output", "text"):
-        return COLOURS["correct" if good else "incorrect"]
-    return COLOURS["incorrect"] if column == "rejected" else ""
-
-
-def _turns(value: object) -> Iterator[tuple[str, str]]:
-    """A column's texts, each with its role."""
-    turns: list[Any] = value if isinstance(value, list) else [value]
-    if all(isinstance(turn, dict) and "role" in turn for turn in turns):
-        yield from ((f" · {turn['role']}", turn["content"]) for turn in turns)
-    else:
-        yield "", str(value)
 
 
 def _problem_parts(group: Group) -> Iterator[Text]:
     problem = group.problem
     facts = [problem.level, problem.split, problem.source, problem.license, *problem.tags]
-    yield _text(problem.id, "bold") + _text("  " + " · ".join(fact for fact in facts if fact))
-    yield _indented(problem.question, "")
+    yield text(problem.id, "bold") + text("  " + " · ".join(fact for fact in facts if fact))
+    yield indented(problem.question, "")
     yield Text("gold  ", style="bold") + Text(visible(problem.answer))
     for judged in group.judged:
         yield Text("")
@@ -377,40 +330,41 @@ def _dropped_parts(run: Run, problem: Problem) -> Iterator[Text]:
         if line.id == problem.id if line.thing == "problem" else line.id in ids:
             why = " · ".join(part for part in (line.reason, line.match, line.evidence) if part)
             named = "the problem" if line.thing == "problem" else line.id
-            yield _text(f"dropped by {line.filter}: {named}", "bold") + _text(f"  {why}")
+            yield text(f"dropped by {line.filter}: {named}", "bold") + text(f"  {why}")
 
 
 def _attempt_parts(judged: Judged) -> Iterator[Text]:
     verdict = judged.verdict
     outcome = verdict.outcome if verdict else None
-    head = _text(judged.id, "bold") + Text(f"  {outcome or 'not judged'}", COLOURS[outcome])
+    head = text(judged.id, "bold") + Text(f"  {outcome or 'not judged'}", COLOURS[outcome])
     if verdict and verdict.predicted:
         head.append(f"  answer {visible(verdict.predicted)}")
     if verdict and (verdict.reason or verdict.method):
         head.append(f"  ({visible(verdict.reason or verdict.method)})", "bright_black")
     yield head
-    yield _indented(judged.attempt.text.rstrip(), COLOURS[outcome])
+    yield indented(judged.attempt.text.rstrip(), COLOURS[outcome])
 
 
 def _chain_part(number: int, chain: Chain) -> Text:
     head = Text(f"chain {number}  ", style="bold")
     *earlier, correct = chain.attempts
     for id in earlier:
-        head.append_text(_text(f"{id} → ", "red"))
-    head.append_text(_text(correct, "green"))
+        head.append_text(text(f"{id} → ", "red"))
+    head.append_text(text(correct, "green"))
     if chain.nearest:
         head.append_text(
-            _text(f"  (nearest wrong: {chain.nearest}, {chain.distance:,} characters away)")
+            text(f"  (nearest wrong: {chain.nearest}, {chain.distance:,} characters away)")
         )
     return head
 
 
-def _text(text: str, style: str = "") -> Text:
+def text(text: str, style: str = "") -> Text:
     """Text of the run's, which may be hostile."""
     return Text(visible(text), style)
 
 
-def _indented(text: str, style: str) -> Text:
+def indented(text: str, style: str) -> Text:
+    """Lines of the run's, set in."""
     return Text("  " + visible(text).replace("\n", "\n  "), style)
 
 

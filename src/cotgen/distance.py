@@ -36,6 +36,11 @@ class Nearest(NamedTuple):
     distance: int
 
 
+def similarity(text: str, other: str) -> float:
+    """1 for equal texts, 0 for texts without a character in common at its place."""
+    return float(Levenshtein.normalized_similarity(text, other))
+
+
 def nearest_of(texts: Sequence[str], others: Sequence[str]) -> list[Nearest]:
     """For each text the other at the least Levenshtein distance (ties: first in order). Exact."""
     if not others:

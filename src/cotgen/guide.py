@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import get_type_hints
 
 import yaml
 
+from cotgen.datafiles import ROWS, SplitName, Stems
 from cotgen.emitters.trainers import Facts, Shape
-from cotgen.lengths import Lengths
+from cotgen.lengths import AROUND, Lengths
 from cotgen.protocols import Emitter
 
 DEFAULT_LENGTH = 1024
@@ -24,27 +25,43 @@ def shape_of(emitter: Emitter) -> Shape | None:
     return shape if isinstance(shape, Shape) else None
 
 
-def guide(emitter: Emitter, rows: int, lengths: Lengths, labels: Counter[bool]) -> str:
+def guide(
+    emitter: Emitter, rows: Mapping[SplitName, int], stems: Stems, lengths: Lengths,
+    labels: Counter[bool],
+) -> str:  # fmt: skip
     """YAML that a trainer reads, under comments that a person reads."""
-    shape = shape_of(emitter)
+    shape, total = shape_of(emitter), sum(rows.values())
     lines = [
-        f"{emitter.file_name}: {rows:,} rows for {getattr(emitter, 'format', 'your own use')}."
+        f"{emitter.file_name}: {total:,} rows for {getattr(emitter, 'format', 'your own use')}."
     ]
+    lines += list(_about_files(rows, stems))
     lines += [f"Columns: {', '.join(get_type_hints(emitter.columns))}."]
     lines += [f"To use it: {shape.advice}."] if shape and shape.advice else []
     if labels:
         lines.append(f"Labels: {labels[True]:,} true, {labels[False]:,} false.")
-    lines += list(_about_length(emitter, lengths)) if rows else []
+    lines += list(_about_length(emitter, lengths)) if total else []
     settings = {}
     if shape:
-        settings = shape.settings(Facts(emitter.file_name, lengths.recommended, labels))
+        settings = shape.settings(Facts(emitter.file_name, stems, lengths.recommended, labels))
     text = "".join(f"# {line}\n" for line in lines)
     return text + (yaml.safe_dump(settings, sort_keys=False) if settings else "")
 
 
+def _about_files(rows: Mapping[SplitName, int], stems: Stems) -> Iterable[str]:
+    """What is set aside, and how many files there are; one file goes without saying."""
+    if "validation" in rows:
+        yield (
+            f"{rows['validation']:,} of them are for validation: all rows of some problems, the "
+            f"same in every dataset ({', '.join(stems['validation'])})."
+        )
+        yield "Settings name them where the trainer reads such files; others take them in code."
+    if len(stems["train"]) > 1:
+        yield f"Rows to train on are in {len(stems['train'])} files."
+
+
 def _about_length(emitter: Emitter, lengths: Lengths) -> Iterable[str]:
     yield (
-        f"Tokens, with 8 a turn for the chat template: half of the rows have at most "
+        f"Tokens, with {_around(lengths)}: half of the rows have at most "
         f"{lengths.quantile(0.5):,}, 99% {lengths.quantile(0.99):,}, all {lengths.longest:,}."
     )
     if name := getattr(emitter, "tokenizer", None):
@@ -56,11 +73,19 @@ def _about_length(emitter: Emitter, lengths: Lengths) -> Iterable[str]:
         yield f"{above:.1%} of the rows are longer than {DEFAULT_LENGTH:,}: {CUT}."
 
 
-def dataset_info(emitters: Iterable[Emitter]) -> bytes:
-    """LLaMA-Factory's list of datasets; empty if none of these is for it."""
+def _around(lengths: Lengths) -> str:
+    if lengths.around == AROUND:
+        return f"{AROUND} a turn for the chat template"
+    return f"{lengths.around} a step for its separator"
+
+
+def dataset_info(emitters: Iterable[tuple[Emitter, Stems]]) -> bytes:
+    """LLaMA-Factory's list of datasets, one for each file; empty if none of these is for it."""
     entries = {
-        emitter.file_name: {"file_name": f"{emitter.file_name}.jsonl", **shape.listed}
-        for emitter in emitters
+        stem: {"file_name": f"{stem}{ROWS}", **shape.listed}
+        for emitter, stems in emitters
         if (shape := shape_of(emitter)) and shape.listed
+        for each in stems.values()
+        for stem in each
     }
     return json.dumps(entries, indent=2).encode() + b"\n" if entries else b""

@@ -14,21 +14,23 @@ Sequences = tuple[tuple[str, ...], ...]
 """What a trainer reads of a row: one sequence of messages, or two for a pair."""
 
 _CHARACTERS_A_TOKEN = 4
-_TOKENS_A_TURN = 8
+AROUND = 8
 """What a chat template puts around a message: 3 to 8 tokens with those of Llama, Qwen, Gemma."""
 _STEP = 128
 
 
 class Lengths:
-    """Collects the length of each row's longest sequence, chat template included."""
+    """Collects the length of each row's longest sequence, with the `around` tokens that a trainer
+    puts around each of its texts."""
 
-    def __init__(self, tokenizer: str | None) -> None:
+    def __init__(self, tokenizer: str | None, around: int = AROUND) -> None:
+        self.around = around
         self._tokenizer: Any = _opened(tokenizer) if tokenizer else None
         self._rows: Counter[int] = Counter()
 
     def add(self, rows: list[Sequences]) -> None:
         """Count some rows."""
-        count = self._counted if self._tokenizer else _estimated
+        count = self._counted if self._tokenizer else self._estimated
         self._rows.update(count([row for row in rows if row]))
 
     def _counted(self, rows: list[Sequences]) -> list[int]:
@@ -37,9 +39,16 @@ class Lengths:
         tokens = {text: len(each.ids) for text, each in zip(texts, encoded, strict=True)}
 
         def length(sequence: tuple[str, ...]) -> int:
-            return sum(tokens[text] + _TOKENS_A_TURN for text in sequence)
+            return sum(tokens[text] + self.around for text in sequence)
 
         return [max(map(length, row)) for row in rows]
+
+    def _estimated(self, rows: list[Sequences]) -> list[int]:
+        return [max(map(self._estimate, row)) for row in rows]
+
+    def _estimate(self, sequence: tuple[str, ...]) -> int:
+        tokens = -(-sum(map(len, sequence)) // _CHARACTERS_A_TOKEN)
+        return tokens + self.around * len(sequence)
 
     @property
     def longest(self) -> int:
@@ -73,15 +82,6 @@ def token_counter(tokenizer: str) -> Callable[[str], int]:
     """Counts the tokens of a text. Raises RecipeError if the tokenizer cannot be opened."""
     opened = _opened(tokenizer)
     return lambda text: len(opened.encode(text, add_special_tokens=False).ids)
-
-
-def _estimated(rows: list[Sequences]) -> list[int]:
-    return [max(map(_estimate, row)) for row in rows]
-
-
-def _estimate(sequence: tuple[str, ...]) -> int:
-    tokens = -(-sum(map(len, sequence)) // _CHARACTERS_A_TOKEN)
-    return tokens + _TOKENS_A_TURN * len(sequence)
 
 
 def _opened(name: str) -> Any:

@@ -17,6 +17,7 @@ import msgspec
 import yaml
 
 from cotgen import summary as numbers
+from cotgen.datafiles import files_of, wanted_files
 from cotgen.ending import Ending, Stop
 from cotgen.errors import (
     CotgenError,
@@ -26,17 +27,20 @@ from cotgen.errors import (
     StoreError,
     TeacherError,
 )
-from cotgen.export import SUFFIXES, write_datasets
+from cotgen.export import Order, write_datasets
 from cotgen.filtering import digest_of, digest_of_files, filter_run
 from cotgen.guide import dataset_info
 from cotgen.limits import Allowance, Budget
 from cotgen.loading import Loader, gone, refuse_test_problems
-from cotgen.protocols import Emitter, Verify
+from cotgen.protocols import Verify
+from cotgen.publish import write_card
+from cotgen.publish.files import CARD
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import FILTERED, Judgeable, Run, Sieve, shape_of
 from cotgen.series import paid_for
 from cotgen.store import Journal, replace_file
+from cotgen.store.folder import Settings
 from cotgen.store.journal import Spent
 from cotgen.summary import Dropped, State, Summary
 from cotgen.wiring import Sampler, draws, refuse_unready, samplers, services, verification
@@ -186,6 +190,7 @@ class _Work:
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
         self.limit: LimitReached | None = None
+        self.emitted = False
         self.begun: Collection[str] | None = None
         """The only searches to go on with; None: all that are owed."""
         # Now: a benchmark that cannot be read is noticed before anything is paid.
@@ -260,6 +265,8 @@ class _Work:
         if summary.state == "complete" and not whole:
             summary.state = "unfinished"
         numbers.write_summary(run.folder.path, summary)
+        if self.emitted:
+            self._write_card()
         return summary
 
     def break_off(self, error: BaseException) -> None:
@@ -275,6 +282,21 @@ class _Work:
             numbers.write_summary(self.run.folder.path, self.summary)
         except StoreError as unwritable:
             log.error("%s", unwritable)
+
+    def _write_card(self) -> None:
+        """Describe the datasets beside them, if anything that the card says has changed."""
+        folder, manifest = self.run.folder, self.run.folder.manifest
+        path = folder.path / "datasets" / CARD
+        if not any(self.summary.rows.values()):
+            path.unlink(missing_ok=True)
+            return
+        said = msgspec.structs.replace(self.summary, seconds={})
+        told = msgspec.json.encode(said).decode()
+        digest = _digest(manifest.datasets, self.recipe.settings(), told)
+        if manifest.card != digest or not path.exists():
+            write_card(folder.path)
+            manifest.card = digest
+            folder.save_manifest()
 
     # load
 
@@ -559,33 +581,40 @@ class _Work:
     async def _emit(self) -> int:
         manifest, folder = self.run.folder.manifest, self.run.folder.path / "datasets"
         inputs = self._inputs()
-        wanted = {
-            dataset.file_name: _digest(lasting(dataset), inputs) for dataset in self.recipe.datasets
-        }
-        for left in set(manifest.datasets) - set(wanted):
-            for suffix in SUFFIXES:
-                (folder / f"{left}{suffix}").unlink(missing_ok=True)
-        manifest.datasets = {name: manifest.datasets.get(name, {}) for name in wanted}
-        stale: list[Emitter] = [
-            dataset
+        orders = {
+            dataset.file_name: Order(dataset, self.recipe.digest(dataset))
             for dataset in self.recipe.datasets
-            if manifest.datasets[dataset.file_name].get("digest") != wanted[dataset.file_name]
-            or not all((folder / f"{dataset.file_name}{suffix}").exists() for suffix in SUFFIXES)
+        }
+        wanted = {name: _digest(order.recipe, inputs) for name, order in orders.items()}
+        for left in set(manifest.datasets) - set(wanted):
+            for path in files_of(folder, left):
+                path.unlink()
+        manifest.datasets = {name: manifest.datasets.get(name, {}) for name in wanted}
+        stale = [
+            order
+            for name, order in orders.items()
+            if manifest.datasets[name].get("digest") != wanted[name]
+            or not _is_whole(folder, name, manifest.datasets[name])
         ]
         if stale:
             self.watch.start("emit", None)
             # Until they are written whole, nobody may take the files for either recipe's.
-            manifest.datasets |= {dataset.file_name: {} for dataset in stale}
+            manifest.datasets |= {order.emitter.file_name: {} for order in stale}
             self.run.folder.save_manifest()
             draw = draws(self.recipe.seed)
-            for writer in await write_datasets(folder, stale, self._watched_groups(), draw):
+            files, groups = self.recipe.files, self._watched_groups()
+            for writer in await write_datasets(folder, stale, files, groups, draw):
                 name = writer.emitter.file_name
                 manifest.datasets[name] = {
                     "digest": wanted[name],
-                    "rows": writer.rows,
+                    "recipe": orders[name].recipe,
+                    "rows": sum(writer.rows.values()),
+                    "splits": writer.rows,
+                    "files": writer.stems,
                     "refused": dict(sorted(writer.refused.items())),
                 }
         self._list_datasets(folder)
+        self.emitted = True
         self.run.folder.save_manifest()
         made = manifest.datasets
         self.summary.rows = {name: made[name]["rows"] for name in made}
@@ -594,7 +623,9 @@ class _Work:
 
     def _list_datasets(self, folder: Path) -> None:
         """What LLaMA-Factory asks for besides the files."""
-        if listed := dataset_info(self.recipe.datasets):
+        made = self.run.folder.manifest.datasets
+        written = [(each, made[each.file_name]["files"]) for each in self.recipe.datasets]
+        if listed := dataset_info(written):
             replace_file(folder / "dataset_info.json", listed)
         else:
             (folder / "dataset_info.json").unlink(missing_ok=True)
@@ -643,6 +674,12 @@ async def _judged(problem: Problem, attempt: Attempt, verify: Verify) -> Verdict
 
 def _from(stage: Stage) -> tuple[Stage, ...]:
     return STAGES[STAGES.index(stage) :]
+
+
+def _is_whole(folder: Path, name: str, made: Settings) -> bool:
+    return "files" in made and all(
+        (folder / file).exists() for file in wanted_files(name, made["files"])
+    )
 
 
 def _digest(*parts: object) -> str:

@@ -213,12 +213,14 @@ class ChainBuilder(Protocol):
 
 
 class RowOrigin(Record, frozen=True):
-    """Where a dataset row came from. `methods` are the verdict methods of `attempts`."""
+    """Where a dataset row came from. `methods` are the verdict methods of `attempts`, `rewards`
+    what gave the numbers for their steps ('' where there are none)."""
 
     problem: str
     attempts: tuple[str, ...]
     teachers: tuple[str, ...]
     methods: tuple[str, ...]
+    rewards: tuple[str, ...]
     made_by: tuple[str, ...]
     split: str
     source: str

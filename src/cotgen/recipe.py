@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import msgspec
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PositiveInt,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -20,6 +23,7 @@ from pydantic import (
 )
 
 from cotgen.chains import AnyChains
+from cotgen.datafiles import is_reserved
 from cotgen.emitters import AnyEmitter
 from cotgen.errors import RecipeError
 from cotgen.filters import AnyFilter, DecontaminateFilter
@@ -66,6 +70,17 @@ _Filter = Annotated[AnyFilter, _own_kind("decide", "alone", "reads")]
 _Emitter = Annotated[AnyEmitter, _own_kind("emit", "file_name", "allow_test", "columns")]
 
 
+class Files(BaseModel):
+    """How the rows of all datasets are put into files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    shard_mb: PositiveInt = 500
+    """A file of JSON Lines has at most so many megabytes (10⁶ bytes), or one row that is longer."""
+    validation: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the problems whose rows are set aside for validation, in every dataset."""
+
+
 class Recipe(BaseModel):
     """What a run is to do, as YAML states it or as Python objects."""
 
@@ -89,6 +104,8 @@ class Recipe(BaseModel):
     """How attempts become long chains; none if absent."""
     datasets: tuple[_Emitter, ...] = ()
     """The datasets to write."""
+    files: Files = Files()
+    """How their rows are put into files."""
     limits: Limits = Limits()
     """Where sampling ends before all is done; without any it goes on to the end."""
     series: Spending = Spending()
@@ -102,8 +119,11 @@ class Recipe(BaseModel):
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise ValueError(f"datasets.{number}.name: {name!r} is taken by an earlier dataset")
-            if name.endswith(".origin"):
-                raise ValueError(f"datasets.{number}.name: .origin is the ending of origin files")
+            if is_reserved(name):
+                raise ValueError(
+                    f"datasets.{number}.name: {name!r} ends as the files of a split, a shard or "
+                    "origins do (-train, -validation, -test, -00000-of-00001, .origin)"
+                )
             source = getattr(self.datasets[number], "source", "attempts")
             if source == "chains" and self.chains is None:
                 raise ValueError(f"datasets.{number}.from: chains, but the recipe builds no chains")
@@ -137,6 +157,15 @@ class Recipe(BaseModel):
     def lasting(self, *sections: str) -> dict[str, Any]:
         """Sections as plain values without incidental settings: what a table depends on."""
         return {section: lasting(getattr(self, section)) for section in sections}
+
+    def digest(self, dataset: Component) -> str:
+        """What a dataset's rows name as their recipe: all that can change what is made, and none
+        of the other datasets."""
+        made_by = self.lasting("seed", "problems", "teachers", "search", "verifier", "chains")
+        whole = (made_by, lasting(dataset), self.files.model_dump())
+        return blake2b(
+            msgspec.json.encode(whole, order="deterministic"), digest_size=12
+        ).hexdigest()
 
 
 def lasting(settings: object) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -115,6 +115,23 @@ def _marks(text: str) -> list[tuple[Style, str, int]]:
 def tags(text: str) -> list[tuple[str, int]]:
     """The think tags outside closed code fences, each with the offset of its end."""
     return [(mark, end) for style, mark, end in _marks(text) if style == "think"]
+
+
+def marked(text: str, marks: Sequence[str]) -> list[int]:
+    """Where any of these marks stand outside closed code fences."""
+    found = [at.start() for at in re.finditer("|".join(map(re.escape, marks)), text)]
+    fenced = _closed_fences(text) if found else []
+    return [at for at in found if not any(start <= at < end for start, end in fenced)]
+
+
+def thought_in(block: str) -> str:
+    """What was thought, of an attempt's thought with the tags around it."""
+    found = _marks(block)
+    if not found:
+        return ""
+    _, close, end = found[-1]
+    start = found[0][2] if len(found) > 1 else 0
+    return block[start : end - len(close)].strip("\n")
 
 
 def _closed_fences(text: str) -> list[tuple[int, int]]:

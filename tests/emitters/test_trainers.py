@@ -9,6 +9,7 @@ import pytest
 from conftest import MakeGroup
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from trainer_rows import COLUMNS, shown_text, trained_text, validate
 
 from cotgen import parse_recipe
@@ -18,7 +19,7 @@ from cotgen.errors import RecipeError
 from cotgen.export import schema_of
 from cotgen.menus import MENUS
 from cotgen.protocols import Emitter, Refusal, Row, Services
-from cotgen.records import Attempt, Group, Judged, Outcome, Problem, Step, Verdict
+from cotgen.records import Attempt, Group, Judged, Outcome, Problem, Rewards, Step, Verdict
 from cotgen.wiring import draws
 
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -71,12 +72,21 @@ def a_group(make_group: MakeGroup) -> Group:
     )  # fmt: skip
 
 
+def rewarded(group: Group) -> Group:
+    """The group with a reward for each step."""
+    judged = (
+        structs.replace(each, rewards=Rewards((0.9,) * len(each.attempt.steps), "judge"))
+        for each in group.judged
+    )
+    return structs.replace(group, judged=tuple(judged))
+
+
 @pytest.mark.parametrize(("kind", "format"), sorted(COLUMNS))
 def test_every_trainers_rows_pass_the_validator_and_fill_their_columns(
     make_group: MakeGroup, kind: str, format: str
 ) -> None:
     made_by = emitter(kind, format)
-    rows = list(made_by.emit(a_group(make_group), draws(0)))
+    rows = list(made_by.emit(rewarded(a_group(make_group)), draws(0)))
     assert rows
     for row in rows:
         assert isinstance(row, Row)
@@ -84,7 +94,9 @@ def test_every_trainers_rows_pass_the_validator_and_fill_their_columns(
         assert set(get_type_hints(made_by.columns)) == set(row.columns)
 
 
-@pytest.mark.parametrize(("kind", "format"), sorted(COLUMNS))
+@pytest.mark.parametrize(
+    ("kind", "format"), sorted(pair for pair in COLUMNS if pair[0] != "prm")
+)  # Labels of steps do not ask for a verdict.
 def test_unjudged_texts_are_in_no_trainers_row(
     make_group: MakeGroup, kind: str, format: str
 ) -> None:
@@ -111,7 +123,7 @@ def test_what_a_trainer_cannot_hold_is_a_mistake_of_the_recipe_that_says_why(
 
 @pytest.mark.parametrize("kind", MENUS["emitters"])
 def test_jsonl_holds_every_kind_in_trls_columns(make_group: MakeGroup, kind: str) -> None:
-    group = a_group(make_group)
+    group = rewarded(a_group(make_group))
     found = columns_of(emitter(kind, "jsonl"), group)
     assert found == columns_of(emitter(kind, "trl"), group)
 

@@ -2,7 +2,8 @@
 
     train_with_trl.py RUN MODEL [DATASET…]
 
-Runs in an environment that has TRL and not cotgen. Settings are read from the YAML file beside
+Without names: all but `prm`, whose trainer TRL 1.13 was the last to have. Runs in an environment
+that has TRL and not cotgen. Settings are read from the YAML file beside
 each dataset by TRL's own parser, rows by `datasets`; nothing of ours stands in between. What the
 loss covers is read from the collated batches of a whole epoch and compared with the attempts of
 the run itself, found by the row's origin.
@@ -10,6 +11,7 @@ the run itself, found by the row's origin.
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import math
@@ -22,7 +24,7 @@ from typing import Any
 
 import trl
 from datasets import Dataset
-from transformers import AutoTokenizer
+from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 STEPS = 5
 END = "<|end|>"
@@ -38,8 +40,10 @@ def main(run: Path, model: Path, names: list[str]) -> None:
     run, model = run.resolve(), model.resolve()
     texts = attempts(run)
     os.chdir(run / "datasets")
-    for name in names or DATASETS:
-        trainer, config, check = DATASETS[name]
+    for name in names or [name for name in DATASETS if name != "prm"]:
+        module, kind, check = DATASETS[name]
+        found = importlib.import_module(module)
+        trainer, config = getattr(found, f"{kind}Trainer"), getattr(found, f"{kind}Config")
         made = trained(name, trainer, config, model)
         rows = check(Told(tokenizer, texts, name), made)
         wanted = sum(1 for _ in lines(Path(f"{name}.jsonl")))
@@ -59,7 +63,7 @@ def trained(name: str, trainer: Any, config: Any, model: Path) -> Any:
         _, args, _, data = trl.TrlParser(kinds).parse_args_and_config(options)
         dataset: Dataset = trl.get_dataset(data)["train"]
         made = trainer(
-            model=str(model),
+            model=_stepwise(model) if name == "prm" else str(model),
             args=args,
             train_dataset=dataset,
             processing_class=AutoTokenizer.from_pretrained(model),
@@ -68,6 +72,11 @@ def trained(name: str, trainer: Any, config: Any, model: Path) -> Any:
     assert result.global_step == STEPS
     assert math.isfinite(result.training_loss), f"{name}: loss {result.training_loss}"
     return made
+
+
+def _stepwise(model: Path) -> Any:
+    """The model with a head of two classes: PRMTrainer takes no name of a model."""
+    return AutoModelForTokenClassification.from_pretrained(model, num_labels=2)
 
 
 class Told:
@@ -82,8 +91,12 @@ class Told:
 
     def read(self, ids: Any, mask: Any) -> str:
         """The text of the tokens that a mask covers."""
-        text: str = self._tokenizer.decode(ids[mask.bool()])
-        return text
+        return self.text(ids[mask.bool()])
+
+    def text(self, ids: Any) -> str:
+        """The text of some tokens, a token that begins a text aside."""
+        text: str = self._tokenizer.decode(ids)
+        return text.removeprefix(self._tokenizer.bos_token or "")
 
     def whole(self, row: dict[str, Any], reply: str) -> str:
         """A row as a sequence, written without TRL: the tiny model's template is that simple."""
@@ -174,6 +187,45 @@ def reward(told: Told, trainer: Any) -> int:
     return rows
 
 
+def prm(told: Told, trainer: Any) -> int:
+    """Each step's label sits on the token that ends it, and nothing else has one.
+
+    The steps are the first of the attempt that the row's origin names, up to the first wrong one.
+    """
+    wanted: dict[str, list[tuple[str, bool]]] = {}
+    for row, (attempt,) in zip(told.rows, told.attempts, strict=True):
+        steps = row["completions"]
+        assert attempt.startswith("\n".join(steps))
+        assert False not in row["labels"][:-1]
+        ends = ["\n".join(steps[: number + 1]) + "\n" for number in range(len(steps))]
+        texts = [row["prompt"] + end for end in ends]
+        wanted[texts[-1]] = list(zip(texts, row["labels"], strict=True))
+    rows = 0
+    for ids, batch, at in sequences(trainer):
+        labels = batch["labels"][at]
+        ids = ids[batch["attention_mask"][at].bool()]
+        places = (labels != -100).nonzero().flatten().tolist()
+        found = [(told.text(ids[: place + 1]), bool(labels[place])) for place in places]
+        assert found == wanted[told.text(ids)]
+        rows += 1
+    return rows
+
+
+def margins(told: Told, trainer: Any) -> int:
+    """Pairs as without margins, and each pair's own margin in the batch."""
+    wanted = {told.whole(row, "chosen") + told.whole(row, "rejected"): row for row in told.rows}
+    for batch in trainer.get_train_dataloader():
+        texts = [
+            told.read(ids, mask)
+            for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        ]
+        half = len(texts) // 2
+        for at, margin in enumerate(batch["margin"].tolist()):
+            row = wanted[texts[at] + texts[at + half]]
+            assert math.isclose(margin, row["margin"], rel_tol=1e-6)
+    return reward(told, trainer)
+
+
 def sequences(trainer: Any) -> Iterator[tuple[Any, dict[str, Any], int]]:
     """Every sequence of an epoch as it was collated: its tokens, its batch, its place there."""
     for batch in trainer.get_train_dataloader():
@@ -197,16 +249,19 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 Check = Callable[[Told, Any], int]
-DATASETS: dict[str, tuple[Any, Any, Check]] = {
-    "sft": (trl.SFTTrainer, trl.SFTConfig, sft),
-    "sft-multiturn": (trl.SFTTrainer, trl.SFTConfig, sft),
-    "sft-folded": (trl.SFTTrainer, trl.SFTConfig, sft),
-    "sft-single": (trl.SFTTrainer, trl.SFTConfig, sft),
-    "cpt": (trl.SFTTrainer, trl.SFTConfig, cpt),
-    "dpo": (trl.DPOTrainer, trl.DPOConfig, dpo),
-    "kto": (trl.KTOTrainer, trl.KTOConfig, kto),
-    "rm": (trl.RewardTrainer, trl.RewardConfig, reward),
+DATASETS: dict[str, tuple[str, str, Check]] = {
+    "sft": ("trl", "SFT", sft),
+    "sft-multiturn": ("trl", "SFT", sft),
+    "sft-folded": ("trl", "SFT", sft),
+    "sft-single": ("trl", "SFT", sft),
+    "cpt": ("trl", "SFT", cpt),
+    "dpo": ("trl", "DPO", dpo),
+    "kto": ("trl", "KTO", kto),
+    "rm": ("trl", "Reward", reward),
+    "rm-margin": ("trl", "Reward", margins),
+    "prm": ("trl.experimental.prm", "PRM", prm),
 }
+"""Where each dataset's trainer and settings are, and what its batches must show."""
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -10,8 +10,9 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from cotgen.distance import nearest_of
+from cotgen.emitters.styles import Style, restyled
 from cotgen.emitters.trainers import Format, Shape, shape_of
-from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.turns import assistant, opening, origin
 from cotgen.emitters.writing import distinct, named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
@@ -39,6 +40,11 @@ class DpoEmitter(Component):
     """Which correct and wrong attempts are paired."""
     pairs_per_problem: PositiveInt | None = 4
     """Pairs a problem at most; null: all."""
+    system: str | None = Field(default=None, min_length=1)
+    """A system message that every row begins with."""
+    think: Style | None = None
+    """How thought and answer are written; null: as sampled. Attempts without a thought are left
+    out, but for `journey` and `gsm8k`, which end in the bare answer."""
     prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The user turn (given `question`); `question` is the bare question."""
     allow_test: bool = False
@@ -67,6 +73,8 @@ class DpoEmitter(Component):
 
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The pairs of one problem; equal texts count once."""
+        refused, group = restyled(group, self.think)
+        yield from refused
         correct, wrong = distinct(group.having("correct")), group.contrasting()
         if not correct or not wrong:
             return
@@ -86,7 +94,7 @@ class DpoEmitter(Component):
 
     def _row(self, group: Group, chosen: Judged, rejected: Judged) -> Row | Refusal:
         columns = {
-            "prompt": [user(self.prompt.render(question=group.problem.question))],
+            "prompt": opening(self.system, self.prompt.render(question=group.problem.question)),
             "chosen": [assistant(chosen.attempt.text)],
             "rejected": [assistant(rejected.attempt.text)],
         }

@@ -9,8 +9,9 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from cotgen.emitters.styles import Style, restyled
 from cotgen.emitters.trainers import Format, Shape, shape_of
-from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.turns import assistant, opening, origin
 from cotgen.emitters.writing import best, distinct, named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
@@ -34,6 +35,11 @@ class KtoEmitter(Component):
     """Counts tokens for the recommended length: a folder or a Hub name; null: an estimate."""
     per_label: PositiveInt | None = None
     """Rows of each label a problem at most; null: all."""
+    system: str | None = Field(default=None, min_length=1)
+    """A system message that every row begins with."""
+    think: Style | None = None
+    """How thought and answer are written; null: as sampled. Attempts without a thought are left
+    out, but for `journey` and `gsm8k`, which end in the bare answer."""
     prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The user turn (given `question`); `question` is the bare question."""
     allow_test: bool = False
@@ -62,7 +68,9 @@ class KtoEmitter(Component):
 
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The correct attempts of one problem, then the wrong ones."""
-        prompt = [user(self.prompt.render(question=group.problem.question))]
+        refused, group = restyled(group, self.think)
+        yield from refused
+        prompt = opening(self.system, self.prompt.render(question=group.problem.question))
         for label, judged in ((True, distinct(best(group))), (False, group.contrasting())):
             for each in islice(judged, self.per_label):
                 reply = [assistant(each.attempt.text)]

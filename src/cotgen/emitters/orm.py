@@ -8,8 +8,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from cotgen.emitters.styles import Style, restyled
 from cotgen.emitters.trainers import Format, Shape, shape_of
-from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.turns import assistant, opening, origin
 from cotgen.emitters.writing import named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
@@ -31,6 +32,11 @@ class OrmEmitter(Component):
     """Whose columns are written."""
     tokenizer: str | None = None
     """Counts tokens for the recommended length: a folder or a Hub name; null: an estimate."""
+    system: str | None = Field(default=None, min_length=1)
+    """A system message that every row begins with."""
+    think: Style | None = None
+    """How thought and answer are written; null: as sampled. Attempts without a thought are left
+    out, but for `journey` and `gsm8k`, which end in the bare answer."""
     prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The user turn (given `question`); `question` is the bare question."""
     allow_test: bool = False
@@ -59,7 +65,9 @@ class OrmEmitter(Component):
 
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The verified attempts of one problem, in attempt order."""
-        prompt = [user(self.prompt.render(question=group.problem.question))]
+        refused, group = restyled(group, self.think)
+        yield from refused
+        prompt = opening(self.system, self.prompt.render(question=group.problem.question))
         wrong = {judged.attempt.text for judged in group.contrasting()}
         for judged in group.judged:
             text, correct = judged.attempt.text, judged.is_("correct")

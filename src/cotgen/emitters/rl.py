@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from cotgen.emitters.trainers import Format, Shape, shape_of
 from cotgen.emitters.trainers.verl import is_scored
-from cotgen.emitters.turns import origin, user
+from cotgen.emitters.turns import opening, origin
 from cotgen.emitters.writing import named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
@@ -41,6 +41,8 @@ class RlEmitter(Component):
     """verl: you bring a reward function, so `data_source` may be a name that verl does not know."""
     ability: str = "math"
     """verl: what the problems ask for."""
+    system: str | None = Field(default=None, min_length=1)
+    """A system message that every row begins with."""
     prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The user turn (given `question`); `question` is the bare question."""
     allow_test: bool = False
@@ -83,7 +85,7 @@ class RlEmitter(Component):
         if not answer:
             yield Refusal("no_ground_truth")
             return
-        prompt = [user(self.prompt.render(question=problem.question))]
+        prompt = opening(self.system, self.prompt.render(question=problem.question))
         columns: dict[str, Any] = {"prompt": prompt, "answer": answer, "source": problem.source}
         if self.format == "verl":
             columns = self._verl(problem, answer) | {"prompt": prompt}

@@ -8,8 +8,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from cotgen.emitters.styles import Style, restyled
 from cotgen.emitters.trainers import Dataset, Format, Shape, shape_of
-from cotgen.emitters.turns import assistant, origin, user
+from cotgen.emitters.turns import assistant, opening, origin, user
 from cotgen.emitters.writing import best, named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
@@ -43,6 +44,11 @@ class SftEmitter(Component):
     trainers that would train on every assistant turn (llama_factory, verl)."""
     per_problem: PositiveInt | None = None
     """Rows a problem at most, by reward if there is one, else in attempt order; null: all."""
+    system: str | None = Field(default=None, min_length=1)
+    """A system message that every row begins with."""
+    think: Style | None = None
+    """How thought and answer are written; null: as sampled. Attempts without a thought are left
+    out, but for `journey` and `gsm8k`, which end in the bare answer."""
     prompt: Prompt = Field(default_factory=partial(Prompt.named, "question"))
     """The first user turn (given `question`); `question` is the bare question."""
     retry: Prompt = Field(default_factory=partial(Prompt.named, "retry"))
@@ -56,6 +62,12 @@ class SftEmitter(Component):
     def _check(self) -> Self:
         if self.source == "attempts" and self.layout:
             raise ValueError("layout is for rows from chains: add `from: chains`")
+        if self.source == "chains" and self.think:
+            raise ValueError("think is for rows from attempts: chains are written by layout")
+        if self._dataset == "sft-single" and self.system:
+            raise ValueError(
+                "system: layout single is plain text without a chat template; put it into prompt"
+            )
         self.prompt.check(question="?")
         self.retry.check()
         self.folded.check(question="?", attempts=["?"])
@@ -92,6 +104,8 @@ class SftEmitter(Component):
     def emit(self, group: Group, draw: Draw) -> Iterator[Row | Refusal]:
         """The rows of one problem."""
         if self.source == "attempts":
+            refused, group = restyled(group, self.think)
+            yield from refused
             yield from self._limited(self._from_attempt(group, each) for each in best(group))
         else:
             yield from self._limited(self._from_chain(group, chain) for chain in group.chains)
@@ -110,7 +124,7 @@ class SftEmitter(Component):
             yield row
 
     def _from_attempt(self, group: Group, correct: Judged) -> Row | Refusal:
-        prompt = [user(self.prompt.render(question=group.problem.question))]
+        prompt = opening(self.system, self.prompt.render(question=group.problem.question))
         columns = {"prompt": prompt, "completion": [assistant(correct.attempt.text)]}
         return written(self.shape, columns, origin(group, [correct], "sft", "attempts"))
 
@@ -124,7 +138,7 @@ class SftEmitter(Component):
         return written(self.shape, columns, made_of)
 
     def _multiturn(self, group: Group, chain: Chain) -> dict[str, Any]:
-        turns = [user(self.prompt.render(question=group.problem.question))]
+        turns = opening(self.system, self.prompt.render(question=group.problem.question))
         for text in _earlier(chain):
             turns += [assistant(text), user(self.retry.render())]
         return {"prompt": turns, "completion": [assistant(chain.links[-1].text)]}
@@ -132,7 +146,10 @@ class SftEmitter(Component):
     def _folded(self, group: Group, chain: Chain) -> dict[str, Any]:
         attempts = _earlier(chain)
         text = self.folded.render(question=group.problem.question, attempts=attempts)
-        return {"prompt": [user(text)], "completion": [assistant(chain.links[-1].text)]}
+        return {
+            "prompt": opening(self.system, text),
+            "completion": [assistant(chain.links[-1].text)],
+        }
 
     def _single(self, group: Group, chain: Chain) -> dict[str, Any] | None:
         """The think block is part of the prompt: TRL can mask nothing inside a completion."""

@@ -21,6 +21,12 @@ def user(content: str) -> Turn:
     return {"role": "user", "content": content}
 
 
+def opening(system: str | None, content: str) -> list[Turn]:
+    """The user's first turn, after the system's if there is one."""
+    before: list[Turn] = [{"role": "system", "content": system}] if system else []
+    return [*before, user(content)]
+
+
 def assistant(content: str) -> Turn:
     """An assistant's turn."""
     return {"role": "assistant", "content": content}
@@ -31,9 +37,10 @@ def origin(group: Group, used: Iterable[Judged], *made_by: str) -> RowOrigin:
     used = list(used)
     return RowOrigin(
         problem=group.problem.id,
-        attempts=tuple(judged.id for judged in used),
-        teachers=tuple(judged.teacher for judged in used),
-        methods=tuple(judged.verdict.method if judged.verdict else "" for judged in used),
+        attempts=tuple([judged.id for judged in used]),
+        teachers=tuple([judged.teacher for judged in used]),
+        methods=tuple([judged.verdict.method if judged.verdict else "" for judged in used]),
+        rewards=tuple([judged.rewards.source if judged.rewards else "" for judged in used]),
         made_by=made_by,
         split=group.problem.split,
         source=group.problem.source,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cotgen.emitters.trainers import Format, Shape
+from cotgen.emitters.trainers import Shape, StepFormat
 from cotgen.protocols import Refusal, Row, RowOrigin
 from cotgen.records import Group, Judged
 
 _REPLIES = ("completion", "chosen", "rejected")
 
 
-def named(name: str, format: Format) -> str:
+def named(name: str, format: StepFormat) -> str:
     """A dataset's name; TRL's goes without saying."""
     return name if format == "trl" else f"{name}-{format}"
 
@@ -54,4 +54,4 @@ def _sequences(columns: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _texts(turns: str | list[dict[str, str]]) -> tuple[str, ...]:
-    return (turns,) if isinstance(turns, str) else tuple(turn["content"] for turn in turns)
+    return (turns,) if isinstance(turns, str) else tuple([turn["content"] for turn in turns])

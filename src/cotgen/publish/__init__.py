@@ -15,9 +15,11 @@ from cotgen.publish.secrets import named_secrets, secret_in, secrets_in_rows
 from cotgen.publish.sources import read_sources, refuse_licences
 from cotgen.store import RunFolder, replace_file
 
-__all__ = ["Destination", "Parcel", "Patience", "Sent", "be_quiet", "pack", "push"]
+__all__ = ["Destination", "Parcel", "Patience", "Sent", "be_quiet", "pack", "push", "write_card"]
 
 _SHOWN_SECRETS = 10
+_HERE = "."
+"""The folder of the card, to `load_dataset`."""
 
 
 class Parcel(NamedTuple):
@@ -53,6 +55,17 @@ def pack(folder: Path, repo: str, *, accept_licences: bool = False) -> Parcel:
     parcel = Parcel(publication, front, body(publication, sources, looks, repo))
     _refuse_secrets(parcel)
     return parcel
+
+
+def write_card(folder: Path) -> None:
+    """Leave the card of a finished run beside its datasets, where it tells `load_dataset` which
+    configs and splits there are. Nothing is refused, for nothing is published."""
+    publication = read_publication(folder)
+    sources = read_sources(publication, allow_test=True)
+    looks = {config.name: look_at(publication, config) for config in publication.configs}
+    front = front_matter(publication, sources, looks)
+    text = card(front, body(publication, sources, looks, _HERE))
+    replace_file(publication.datasets / CARD, text.encode())
 
 
 def push(

@@ -216,7 +216,8 @@ def _settings(folder: Path, made: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _as_glob(path: str) -> str:
-    return re.sub(r"-\d{5}(?:-of-\d{5})?(?=(?:\.origin)?\.\w+$)", "-*", path)
+    """Shards of one split alike; a `*` would find those of `sft-folded` among those of `sft`."""
+    return re.sub(r"-\d{5}((?:-of-\d{5})?(?:\.origin)?\.\w+)$", r"-?????\1", path)
 
 
 def size_of(data: Path | bytes) -> int:

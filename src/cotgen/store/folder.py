@@ -25,7 +25,8 @@ class Manifest(msgspec.Struct):
     """What the tables and datasets of a run were made from.
 
     `loaded` says what source was read to its end, `filtered` what filters decided on and how many
-    they dropped (absent without filters), `datasets` what each dataset was written from.
+    they dropped (absent without filters), `datasets` what each dataset was written from, `card` is
+    a digest of all that their card says.
     """
 
     format: int = 1
@@ -33,6 +34,7 @@ class Manifest(msgspec.Struct):
     loaded: Settings = {}
     filtered: Settings | msgspec.UnsetType = msgspec.UNSET
     datasets: dict[str, Settings] = {}
+    card: str = ""
 
 
 class RunFolder:

@@ -29,6 +29,16 @@ def _disk() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="cotgen-disk")
 
 
+def sync_soon(path: Path) -> Future[None]:
+    """Bring a file that was closed to the disk, beside the work; the result raises OSError."""
+
+    def sync() -> None:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    return _disk().submit(sync)
+
+
 class LineFile:
     """An append-only file of JSON lines. A line is whole or absent.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from cotgen.datafiles import SplitName
 from cotgen.emitters.trainers.llama_factory import MessagesRow, RankedRow
 from cotgen.emitters.trainers.shape import Columns, Facts, Refused, Shape, Shapes
+from cotgen.emitters.trainers.trl import SEPARATOR, StepsRow
 from cotgen.emitters.turns import Turn
 from cotgen.steps import OPEN, tags
 
@@ -95,17 +97,27 @@ def _ranked(row: Columns) -> Columns:
 
 
 def _compared(row: Columns) -> Columns:
+    *system, asked = row["prompt"]
     return {
-        "system": "",
-        "input": row["prompt"][0]["content"],
+        "system": "".join(turn["content"] for turn in system),
+        "input": asked["content"],
         "chosen": row["chosen"][0]["content"],
         "rejected": row["rejected"][0]["content"],
     }
 
 
 def _file(facts: Facts, type: str, **more: object) -> Columns:
-    dataset = {"path": f"{facts.name}.jsonl", "ds_type": "json", "type": type, **more}
-    return {"datasets": [dataset], "sequence_len": facts.length}
+    def entries(split: SplitName) -> list[Columns]:
+        # To a loader of JSON Lines every file is a split called train.
+        which = {"split": "train"} if split == "validation" else {}
+        return [
+            {"path": file, "ds_type": "json", **which, "type": type, **more}
+            for file in facts.files(split)
+        ]
+
+    validation = entries("validation")
+    held_out = {"test_datasets": validation} if validation else {}
+    return {"datasets": entries("train"), **held_out, "sequence_len": facts.length}
 
 
 def _last_turn(facts: Facts) -> Columns:
@@ -125,7 +137,8 @@ def _flags(facts: Facts) -> Columns:
 
 def _details(facts: Facts) -> Columns:
     settings = _flags(facts)
-    settings["datasets"][0]["message_field_training_detail"] = "train_detail"
+    for dataset in settings["datasets"] + settings.get("test_datasets", []):
+        dataset["message_field_training_detail"] = "train_detail"
     return settings
 
 
@@ -136,6 +149,16 @@ def _dpo(facts: Facts) -> Columns:
 
 def _rm(facts: Facts) -> Columns:
     return {"reward_model": True, **_file(facts, "bradley_terry.chat_template")}
+
+
+def _prm(facts: Facts) -> Columns:
+    more = {"step_separator": "\n", "train_on_last_step_only": False}
+    return {
+        "process_reward_model": True,
+        "model_type": "AutoModelForTokenClassification",
+        "num_labels": 2,
+        **_file(facts, "stepwise_supervised", **more),
+    }
 
 
 _ADVICE = "add base_model; the mask is in these settings too, so keep them"
@@ -152,10 +175,13 @@ SHAPES: Shapes = {
     "sft-single": Shape(DetailedRow, _detailed, _details, _ADVICE),
     "dpo": Shape(RankedRow, _ranked, _dpo, "add base_model"),
     "rm": Shape(ComparedRow, _compared, _rm, "add base_model"),
+    "prm": Shape(StepsRow, settings=_prm, advice="add base_model", around=SEPARATOR),
 }
 REFUSED: Refused = {
     "cpt": _NO_FORMAT,
     "kto": _NO_FORMAT,
     "orm": _NO_FORMAT,
     "rl": _NO_FORMAT,
+    "rm-margin": "it reads no margin",
+    "prm-soft": "its labels are true or false: leave labels: soft out",
 }

@@ -68,11 +68,13 @@ def _tagged(row: Columns) -> Columns:
 
 def _stage(stage: str) -> Callable[[Facts], Columns]:
     def settings(facts: Facts) -> Columns:
+        validation = facts.stems.get("validation", ())
         return {
             "stage": stage,
             "do_train": True,
             "dataset_dir": ".",
-            "dataset": facts.name,
+            "dataset": ",".join(facts.stems["train"]),
+            **({"eval_dataset": ",".join(validation)} if validation else {}),
             "cutoff_len": facts.length,
         }
 
@@ -104,5 +106,8 @@ SHAPES: Shapes = {
 REFUSED: Refused = {
     "sft-multiturn": "it trains on every assistant turn, so on wrong attempts: use layout: folded",
     "sft-single": "it cannot leave the thought out of the loss: use layout: folded",
+    "rm-margin": "it reads no margin",
+    "prm": "it documents no format of labelled steps",
+    "prm-soft": "it documents no format of labelled steps",
     "rl": "it documents no format of prompts with ground truth",
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypedDict
 
 from cotgen.emitters.trainers.shape import Columns, Facts, Refused, Shape, Shapes
-from cotgen.emitters.trainers.trl import PairRow
+from cotgen.emitters.trainers.trl import MarginRow, PairRow
 from cotgen.emitters.turns import Turn
 
 
@@ -52,6 +52,9 @@ def _options(*keys: str, chat: bool = True) -> Callable[[Facts], Columns]:
 _ADVICE = "give each setting as an option (--data.…_key NAME), never with --data.multiturn"
 _SFT = Shape(InputOutputRow, _input_output, _options("input", "output"), _ADVICE)
 _PAIRS = Shape(PairRow, settings=_options("prompt", "chosen", "rejected"), advice=_ADVICE)
+_MARGINS = Shape(
+    MarginRow, settings=_options("prompt", "chosen", "rejected", "margin"), advice=_ADVICE
+)
 _REMOVED = "its trainer was removed on 2026-03-19"
 
 SHAPES: Shapes = {
@@ -62,10 +65,13 @@ SHAPES: Shapes = {
     ),
     "dpo": _PAIRS,
     "rm": _PAIRS,
+    "rm-margin": _MARGINS,
     "rl": Shape(InputLabelRow, _input_label, _options("input", "label"), _ADVICE),
 }
 REFUSED: Refused = {
     "cpt": "it documents no format of plain texts",
     "kto": _REMOVED,
+    "prm": f"{_REMOVED}; older releases read format: openrlhf-legacy",
+    "prm-soft": f"{_REMOVED}; older releases read format: openrlhf-legacy",
     "orm": "it documents no format of labelled attempts",
 }

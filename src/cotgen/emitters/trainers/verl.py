@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from cotgen.datafiles import PARQUET
 from cotgen.emitters.trainers.llama_factory import MessagesRow
-from cotgen.emitters.trainers.shape import Columns, Facts, Refused, Shape, Shapes
+from cotgen.emitters.trainers.shape import (
+    Columns,
+    Facts,
+    Refused,
+    Shape,
+    Shapes,
+    one_or_all,
+)
 from cotgen.emitters.turns import Turn
 
 
@@ -58,10 +66,18 @@ def _messages(row: Columns) -> Columns:
     return {"messages": row["prompt"] + row["completion"]}
 
 
+def _files(facts: Facts) -> Columns:
+    validation = facts.files("validation", PARQUET)
+    return {
+        "train_files": one_or_all(facts.files("train", PARQUET)),
+        **({"val_files": one_or_all(validation)} if validation else {}),
+    }
+
+
 def _sft(facts: Facts) -> Columns:
     return {
         "data": {
-            "train_files": f"{facts.name}.parquet",
+            **_files(facts),
             "messages_key": "messages",
             "max_length": facts.length,
             "truncation": "error",
@@ -72,7 +88,7 @@ def _sft(facts: Facts) -> Columns:
 def _rl(facts: Facts) -> Columns:
     return {
         "data": {
-            "train_files": f"{facts.name}.parquet",
+            **_files(facts),
             "prompt_key": "prompt",
             "max_prompt_length": facts.length,
             "truncation": "error",
@@ -93,6 +109,9 @@ REFUSED: Refused = {
     "sft-single": "it cannot leave the thought out of the loss: use layout: folded",
     "dpo": _NO_FORMAT,
     "rm": _NO_FORMAT,
+    "rm-margin": _NO_FORMAT,
+    "prm": _NO_FORMAT,
+    "prm-soft": _NO_FORMAT,
     "kto": _NO_FORMAT,
     "orm": _NO_FORMAT,
 }
