@@ -200,7 +200,7 @@ def shifted(one: Node, two: Node, judge: Judge) -> Decision | None:
     """`x^2 + C` and `x^2 + 1 + C` are the same antiderivatives; `Ce^x` may be `2Ce^x`."""
     if isinstance(one, Product) and isinstance(two, Product):
         return _scaled(one, two, judge)
-    first, second = _without_constant(one), _without_constant(two)
+    first, second = (_without_constant(node) or _without_share(node) for node in (one, two))
     if first is None or second is None or symbols(first) != symbols(second):
         return None
     names = symbols(first)
@@ -246,6 +246,18 @@ def _without_constant(node: Node) -> Node | None:
     rest = tuple(term for term in node.terms if term != _C)
     alone = len(rest) == len(node.terms) - 1 and "C" not in symbols(Sum(rest))
     return Sum(rest) if alone and rest else None
+
+
+def _without_share(node: Node) -> Node | None:
+    """The rest of `\\frac{x^3 + C}{3}`: a number of constants is a constant again."""
+    if not isinstance(node, SCALARS) or "C" not in symbols(node):
+        return None
+    rest, more = (replaced(node, _C, Number(Fraction(value))) for value in (0, 1))
+    try:
+        share = algebra.normal(Sum((more, Product((Number(Fraction(-1)), rest))))).value
+    except Unreadable:
+        return None
+    return rest if share and _is_linear(node, frozenset("C")) else None
 
 
 def _at(node: Node, name: str, point: int) -> Node:

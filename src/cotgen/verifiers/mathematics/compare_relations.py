@@ -14,6 +14,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Product,
     Quotient,
     Ratio,
+    Reals,
     Relation,
     Sequence,
     Sum,
@@ -31,6 +32,7 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
     """Sets of numbers, as intervals, inequalities or unions."""
     if not (sets.is_surely_set(one) or sets.is_surely_set(two)):
         return None
+    one, two = (Reals() if node == Symbol("R") else node for node in (one, two))
     try:
         first, second = sets.intervals(one), sets.intervals(two)
         same = sets.same(first, second)
