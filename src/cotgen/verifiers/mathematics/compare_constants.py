@@ -133,17 +133,17 @@ def _are_numbered(first: frozenset[str], second: frozenset[str]) -> bool:
 
 def turns(one: Node, two: Node, _: Judge) -> Decision | None:
     """`\\frac{\\pi}{4} + k\\pi` is `\\frac{5\\pi}{4} + n\\pi`: the letter is any whole number."""
-    parts = [_turning(_value(node)) for node in (one, two)]
-    if parts[0] is None or parts[1] is None:
+    first, second = _turning(_value(one)), _turning(_value(two))
+    if first is None or second is None:
         return None
-    (step, start), (other, place) = parts
+    (step, start), (other, place) = first, second
     if abs(step) != abs(other):
         return None
     return equal("constant") if ((start - place) / step).denominator == 1 else None
 
 
 def _turning(node: Node) -> tuple[Fraction, Fraction] | None:
-    """The step and the start of an angle that a whole number of steps is added to, as parts of π."""
+    """The step and the start, in parts of π, of an angle with any whole number of steps added."""
     if not isinstance(node, SCALARS) or len(symbols(node)) != 1 or not symbols(node) <= _INTEGERS:
         return None
     try:

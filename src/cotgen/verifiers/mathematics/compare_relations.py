@@ -284,11 +284,20 @@ def _equations(one: Relation, two: Relation) -> Decision:
     left, right = forms.cleared(left), forms.cleared(right)
     if forms.proportional(left, right) is not None:
         return equal("equation")
+    if _is_recursion(one) and _is_recursion(two):
+        return undecided("equation", "a recursion may count from another place")
     if forms.is_linear(left) and forms.is_linear(right):
         return different("equation", "another equation")
     if forms.decides(left) and forms.decides(right) and _is_curve(left) and _is_curve(right):
         return _curves(left, right)
     return undecided("equation", "two equations that were not shown to have other solutions")
+
+
+def _is_recursion(relation: Relation) -> bool:
+    """`a_{n+1} = 2a_n`: members of one sequence at places with a letter."""
+    stems = [name.partition("_") for name in symbols(relation)]
+    indexed = [stem for stem, _, place in stems if any(map(str.isalpha, place))]
+    return len(set(indexed)) < len(indexed)
 
 
 def _is_curve(form: forms.Form) -> bool:
