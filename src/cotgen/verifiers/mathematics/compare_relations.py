@@ -284,7 +284,7 @@ def _equations(one: Relation, two: Relation) -> Decision:
     left, right = forms.cleared(left), forms.cleared(right)
     if forms.proportional(left, right) is not None:
         return equal("equation")
-    if _is_recursion(one) and _is_recursion(two):
+    if symbols(one) != symbols(two) and _is_recursion(one) and _is_recursion(two):
         return undecided("equation", "a recursion may count from another place")
     if forms.is_linear(left) and forms.is_linear(right):
         return different("equation", "another equation")
