@@ -15,7 +15,8 @@ on the sample). A false positive is a wrong answer accepted, or one that is writ
 unverifiable; a false negative is a right one not accepted, for whatever reason. Agreement is exact:
 the very outcome that is written. A case that is written as open may also be left undecided, and is
 then counted apart. Each pair is judged once, in one process; what a tool imports or starts once is
-done before. cotgen remembers what it decided, so it is also timed with an empty memory.
+done before. cotgen remembers what it decided, so it is also timed with an empty memory; and
+`verify_many` on one core and on all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import argparse
 import functools
 import json
 import logging
+import os
 import random
 import re
 import sys
@@ -34,11 +36,13 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cotgen import verify
+from cotgen import verify, verify_many
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 PIP = 'pip install "math-verify==0.9.0" "latex2sympy2_extended[antlr4_13_2]"'
+ROUNDS = 3
+"""Times that `verify_many` is given all pairs, so that its processes' start counts less."""
 LISTED = 40
 """Disagreements and acceptances shown at most, of each set."""
 
@@ -122,6 +126,7 @@ def main() -> None:
         _print_kinds(made["cases"])
     _print_speed(made)
     _print_speed_unremembered(sets)
+    _print_scaling([pair for pairs in sets.values() for pair in pairs])
     for name in made:
         _print_errors(name, made[name])
     if arguments.all_pairs and golds:
@@ -322,6 +327,21 @@ def _print_speed_unremembered(sets: dict[str, list[Pair]]) -> None:
             _ours(pair.gold, pair.attempt)
             spent += time.perf_counter() - started
         print(f"{name:<28}{len(pairs) / spent:>9,.0f}")
+    print()
+
+
+def _print_scaling(pairs: list[Pair]) -> None:
+    """`verify_many` on all the pairs, several times over, with one process and with more."""
+    texts = [(pair.gold, pair.attempt) for pair in pairs] * ROUNDS
+    cores = len(os.sched_getaffinity(0))
+    print(f"{'verify_many, all pairs':<28}{'pairs/s':>9}")
+    alone = 0.0
+    for workers in sorted({1, 2, cores} if cores > 1 else {1}):
+        started = time.perf_counter()
+        judged = sum(1 for _ in verify_many(texts, workers=workers))
+        rate = judged / (time.perf_counter() - started)
+        alone = alone or rate
+        print(f"{workers:>3} of {cores} cores{'':<16}{rate:>9,.0f}   {rate / alone:.2f} ×")
     print()
 
 

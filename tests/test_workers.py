@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from cotgen import workers
 from cotgen.errors import NoWorkers, WorkerError
 from cotgen.workers import Job, Pool, bounded
 
@@ -457,3 +458,16 @@ def test_no_items_are_no_work() -> None:
         raise AssertionError
 
     run(bounded([], work, at_once=5))
+
+
+def test_the_start_of_a_helper_loads_no_event_loop() -> None:
+    told = "import cotgen.workers.forker, sys; print('asyncio' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert shown.stdout == "False\n"
+
+
+def test_what_the_package_offers_is_found_by_its_name() -> None:
+    assert workers.bounded is bounded
+    assert callable(workers.ordered)
+    with pytest.raises(AttributeError, match="has no attribute 'threads'"):
+        _ = workers.threads

@@ -11,6 +11,7 @@ from cotgen.verifiers.mathematics.decision import Finding
 from cotgen.verifiers.mathematics.read import read
 
 EQUAL = (
+    ("(1,2)^T", r"\begin{pmatrix}1\\2\end{pmatrix}"),
     (r"\arcsin(\frac{1}{2})", r"30^\circ"),
     (r"\sum_{k=1}^{10} k^2", "385"),
     (r"\sum_{k=1}^{n} k", r"\sum_{j=1}^{n} j"),
@@ -477,6 +478,7 @@ EQUAL = (
 """Other spellings of the same."""
 
 DIFFERENT = (
+    (r"A\cap B", r"A \cup B"),
     (r"\vec{AB}", r"\vec{BA}"),
     (r"AB \perp CD", r"AB \parallel CD"),
     (r"\triangle ABC", r"\triangle ABD"),
@@ -591,7 +593,6 @@ OPEN = (
     (r"\{x | x^2=4\}", r"\{-2,2\}"),
     ("P(5,2)", "20"),
     ("f(x+1)", "f(x)+f(1)"),
-    (r"A\cap B", r"A \cup B"),
     ("(x^2)^{1/2}", "x"),
     ("k=3", "x=3"),
     ("x=x", "0"),
@@ -604,7 +605,6 @@ OPEN = (
     ("(1,2)", "2,1"),
     ("1,1,2", "1,2"),
     (r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
-    ("(1,2)^T", r"\begin{pmatrix}1\\2\end{pmatrix}"),
     (r"\frac10", r"\infty"),
     ("0/0", "0"),
     ("zoo", "0"),

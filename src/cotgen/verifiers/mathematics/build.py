@@ -97,16 +97,19 @@ def power(base: Node, exponent: Node) -> Node:
     """A power; a matrix is only transposed."""
     if isinstance(base, Matrix):
         return _matrix_power(base, exponent)
+    if isinstance(base, Sequence) and base.open in ("(", "[") and exponent in _TRANSPOSED:
+        return Matrix(tuple((item,) for item in base.items))
     return Power(scalar(base), scalar(exponent))
 
 
+_TRANSPOSED = (Symbol("T"), Symbol("top"))
 MAX_ENTRIES = 400
 """Entries of a matrix that is calculated with."""
 
 
 def _matrix_power(base: Matrix, exponent: Node) -> Node:
     """Transposed, multiplied by itself a few times, or inverted where that is short."""
-    if exponent in (Symbol("T"), Symbol("top")):
+    if exponent in _TRANSPOSED:
         return Matrix(tuple(zip(*base.rows, strict=True)))
     if exponent == MINUS_ONE and len(base.rows) == len(base.rows[0]) == 2:
         (a, b), (c, d) = base.rows

@@ -133,17 +133,17 @@ def _are_numbered(first: frozenset[str], second: frozenset[str]) -> bool:
 
 def turns(one: Node, two: Node, _: Judge) -> Decision | None:
     """`\\frac{\\pi}{4} + k\\pi` is `\\frac{5\\pi}{4} + n\\pi`: the letter is any whole number."""
-    parts = [_turning(_value(node)) for node in (one, two)]
-    if parts[0] is None or parts[1] is None:
+    first, second = _turning(_value(one)), _turning(_value(two))
+    if first is None or second is None:
         return None
-    (step, start), (other, place) = parts
+    (step, start), (other, place) = first, second
     if abs(step) != abs(other):
         return None
     return equal("constant") if ((start - place) / step).denominator == 1 else None
 
 
 def _turning(node: Node) -> tuple[Fraction, Fraction] | None:
-    """The step and the start of an angle that a whole number of steps is added to, as parts of π."""
+    """The step and the start, in parts of π, of an angle with any whole number of steps added."""
     if not isinstance(node, SCALARS) or len(symbols(node)) != 1 or not symbols(node) <= _INTEGERS:
         return None
     try:
@@ -200,7 +200,7 @@ def shifted(one: Node, two: Node, judge: Judge) -> Decision | None:
     """`x^2 + C` and `x^2 + 1 + C` are the same antiderivatives; `Ce^x` may be `2Ce^x`."""
     if isinstance(one, Product) and isinstance(two, Product):
         return _scaled(one, two, judge)
-    first, second = _without_constant(one), _without_constant(two)
+    first, second = (_without_constant(node) or _without_share(node) for node in (one, two))
     if first is None or second is None or symbols(first) != symbols(second):
         return None
     names = symbols(first)
@@ -246,6 +246,18 @@ def _without_constant(node: Node) -> Node | None:
     rest = tuple(term for term in node.terms if term != _C)
     alone = len(rest) == len(node.terms) - 1 and "C" not in symbols(Sum(rest))
     return Sum(rest) if alone and rest else None
+
+
+def _without_share(node: Node) -> Node | None:
+    """The rest of `\\frac{x^3 + C}{3}`: a number of constants is a constant again."""
+    if not isinstance(node, SCALARS) or "C" not in symbols(node):
+        return None
+    rest, more = (replaced(node, _C, Number(Fraction(value))) for value in (0, 1))
+    try:
+        share = algebra.normal(Sum((more, Product((Number(Fraction(-1)), rest))))).value
+    except Unreadable:
+        return None
+    return rest if share and _is_linear(node, frozenset("C")) else None
 
 
 def _at(node: Node, name: str, point: int) -> Node:

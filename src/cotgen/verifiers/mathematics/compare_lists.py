@@ -164,8 +164,10 @@ def _named_beside(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     anyhow = _members(first, second, "list", judge)
     if anyhow.finding != "equal":
         return anyhow
-    if "{" in (one.open, two.open) or (len(letters) == len(names) and len(set(letters)) == 1):
+    if len(letters) == len(names) and len(set(letters)) == 1:
         return anyhow
+    if "{" in (one.open, two.open):
+        return undecided("list", "values of several names beside a set")
     if "(" not in (one.open, two.open) and _in_order(first, second, judge).finding == "equal":
         return equal("tuple")
     places = sorted(range(len(names)), key=lambda place: repr(names[place]))

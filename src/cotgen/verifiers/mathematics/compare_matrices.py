@@ -14,6 +14,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Number,
     Product,
     Quotient,
+    Relation,
     Sequence,
     Sum,
     Symbol,
@@ -36,6 +37,8 @@ def matrices(one: Node, two: Node, judge: Judge) -> Decision | None:
         case (Matrix(rows), Sequence(_, _, items)) | (Sequence(_, _, items), Matrix(rows)):
             if min(len(rows), len(rows[0])) > 1 or len(rows) * len(rows[0]) != len(items):
                 return different("matrix", "another size")
+            if any(isinstance(item, Relation) for item in items):
+                return judge(_as_point(one), _as_point(two))
             pairs = zip(_members(one), _members(two), strict=True)
             decision = all_of((judge(*pair) for pair in pairs), "matrix")
             bracketed = any(isinstance(n, Sequence) and n.open in ("(", "[") for n in (one, two))
@@ -43,6 +46,10 @@ def matrices(one: Node, two: Node, judge: Judge) -> Decision | None:
                 return undecided("matrix", "a vector beside a list")
             return equal("matrix") if decision.finding == "equal" else decision
     return None
+
+
+def _as_point(node: Node) -> Node:
+    return Sequence("(", ")", children(node)) if isinstance(node, Matrix) else node
 
 
 def _members(node: Node) -> tuple[Node, ...]:
@@ -55,6 +62,8 @@ def _as_matrix(node: Node, other: Node) -> Node:
         rows = tuple(item.items for item in node.items if isinstance(item, Sequence))
         if len(rows) == len(node.items) and len({len(row) for row in rows}) == 1:
             return Matrix(rows)
+    if isinstance(node, Function) and node.name == "binomial" and isinstance(other, Matrix):
+        return Matrix(tuple((arg,) for arg in node.args))
     if isinstance(node, SCALARS):
         vector = _by_unit_vectors(node)
         count = len(children(other)) if isinstance(other, Matrix | Sequence) else 0

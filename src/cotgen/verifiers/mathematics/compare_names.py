@@ -192,11 +192,10 @@ def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
 def calls(one: Node, two: Node, _: Judge) -> Decision | None:
     """`f(x)` beside `x^2 + 1` only repeats what was asked for."""
     for call, other in ((one, two), (two, one)):
-        named = isinstance(call, Function) and call.name[:1] == "?" and len(call.name) == 2
-        if not (named and call.args == (Symbol("x"),)) or not isinstance(other, SCALARS):
-            continue
-        if not _calls_something(other) and symbols(other) <= {"x"}:
-            return different("name", "a function's name instead of its value")
+        match call:
+            case Function(("?f" | "?g" | "?h"), (Symbol("x"),)) if isinstance(other, SCALARS):
+                if not _calls_something(other) and symbols(other) <= {"x"}:
+                    return different("name", "a function's name instead of its value")
     return None
 
 

@@ -14,6 +14,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Product,
     Quotient,
     Ratio,
+    Reals,
     Relation,
     Sequence,
     Sum,
@@ -31,6 +32,7 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
     """Sets of numbers, as intervals, inequalities or unions."""
     if not (sets.is_surely_set(one) or sets.is_surely_set(two)):
         return None
+    one, two = (Reals() if node == Symbol("R") else node for node in (one, two))
     try:
         first, second = sets.intervals(one), sets.intervals(two)
         same = sets.same(first, second)
@@ -282,11 +284,20 @@ def _equations(one: Relation, two: Relation) -> Decision:
     left, right = forms.cleared(left), forms.cleared(right)
     if forms.proportional(left, right) is not None:
         return equal("equation")
+    if symbols(one) != symbols(two) and _is_recursion(one) and _is_recursion(two):
+        return undecided("equation", "a recursion may count from another place")
     if forms.is_linear(left) and forms.is_linear(right):
         return different("equation", "another equation")
     if forms.decides(left) and forms.decides(right) and _is_curve(left) and _is_curve(right):
         return _curves(left, right)
     return undecided("equation", "two equations that were not shown to have other solutions")
+
+
+def _is_recursion(relation: Relation) -> bool:
+    """`a_{n+1} = 2a_n`: members of one sequence at places with a letter."""
+    stems = [name.partition("_") for name in symbols(relation)]
+    indexed = [stem for stem, _, place in stems if any(map(str.isalpha, place))]
+    return len(set(indexed)) < len(indexed)
 
 
 def _is_curve(form: forms.Form) -> bool:

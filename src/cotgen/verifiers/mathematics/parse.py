@@ -85,9 +85,14 @@ _PLAIN_LOG = re.compile(r"(?<![A-Za-z\\])log(2|10)(?=\()")
 """`log2(8)`, as programs write it."""
 
 
+_CHOSEN = re.compile(r"(?<![A-Za-z0-9._^,])([1-9][0-9]{0,2})C([0-9]{1,3})(?![A-Za-z0-9._])")
+"""`5C2`, the number of choices."""
+
+
 def parse(text: str, *, commas_group: Grouping = "outside") -> tuple[Node, ...]:
     """All readings of a text: one, or two where a slash is followed by a product."""
     text = _PLAIN_LOG.sub(r"\\log_{\1}", plain(text)) if "log" in text else plain(text)
+    text = _CHOSEN.sub(r"\\binom{\1}{\2}", text) if "C" in text else text
     tokens = tokenize(text, commas_group=commas_group)
     try:
         with effort.limited():

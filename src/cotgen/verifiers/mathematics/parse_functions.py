@@ -367,6 +367,7 @@ _ATOMS: dict[str, Callable[[Cursor], Node]] = {
     "varnothing": lambda _: Sequence("{", "}", ()),
     "begin": environment,
     "mathbb": _blackboard,
+    "Bbb": _blackboard,
     "sum": lambda parser: repeated(parser, "sum"),
     "prod": lambda parser: repeated(parser, "prod"),
     "int": integral,

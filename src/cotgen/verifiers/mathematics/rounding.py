@@ -72,7 +72,7 @@ def _written(answer: Answer) -> _Figures | None:
 
 
 SURELY_ROUNDED, HARDLY_EXACT = 7, 2
-"""Digits that nobody would write of a value that was not rounded, and those of a gold that may be."""
+"""Digits that nobody would write of a value that was not rounded; those of a gold that may be."""
 
 
 def _by_figures(gold: Answer, given: Answer) -> Decision | None:

@@ -12,12 +12,21 @@ _FORMS = (
     (
         "\\in",
         re.compile(
-            rf"\A\\\{{(?:x ?(?:\\mid|\||:) ?)?([^{{}}|:]{{1,120}}?) ?(?:\\mid|\||:|,) ?{_ANY_INTEGER}\\\}}\Z"
+            rf"\A\\\{{(?:x ?(?:\\mid|\||:) ?)?([^{{}}|:]{{1,120}}?)"
+            rf" ?(?:\\mid|\||:|,) ?{_ANY_INTEGER}\\\}}\Z"
         ),
         r"\1, \2",
     ),
     ("\\in", re.compile(rf"(?:\\[ ,;]|\\q?quad|[ ,])*\( ?{_ANY_INTEGER}\)\Z"), r", \1"),
-    # Delimiters that are not seen.
+    # A system with one brace, and delimiters that are not seen.
+    (
+        "array",
+        re.compile(
+            r"\\left ?\\\{ ?\\begin ?\{array\} ?\{[lcr| ]{1,9}\}([^\0]{1,4000}?)"
+            r"\\end ?\{array\} ?\\right ?\."
+        ),
+        r"\\begin{cases}\1\\end{cases}",
+    ),
     ("t.", re.compile(r"\\(?:left|right) ?\.(?![0-9])"), ""),
     ("}", re.compile(r"(?<![A-Za-z^_}])\{([-+:=<>*/])\}"), r"\1"),
     ("}}", re.compile(r"\^\{(-?[0-9])\}(?=\})"), r"^\1"),

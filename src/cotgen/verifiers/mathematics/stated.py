@@ -251,7 +251,8 @@ _MONEY = re.compile(r"\$[0-9][0-9,]*(?:\.[0-9]+)?(?=[.,!?]?(?:\s+[A-Za-z]{2}|\s*
 _SENTENCE_END = re.compile(
     r"\n|[.!?](?=[\s\"”]|$|\*\*|</)|</?[a-z_]{1,20}>"
     r"|,? (?:because|since|so that|so we|as required|which|where)\b"
-    r"|,? \((?:because|since|we|as|from|see|by|using|after)\b|, it (?:can|could|does|can't|couldn't|doesn't|makes)\b"
+    r"|,? \((?:because|since|we|as|from|see|by|using|after)\b"
+    r"|, it (?:can|could|does|can't|couldn't|doesn't|makes)\b"
     r"|, (?:so|as|and we|not|no longer|rather than|but|i\.e)\b| and not\b| rather than\b"
     r"| not (?=[0-9$\\-])"
 )

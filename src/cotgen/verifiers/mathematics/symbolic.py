@@ -40,7 +40,7 @@ MAX_SIZE = 50
 MAX_NESTED = 5
 """Functions within functions, exponents among them: sympy takes seconds for a few more."""
 MAX_PACKED = 8_000
-PROCESSOR_S = 0.4
+PROCESSOR_S = 0.5
 """What all comparisons of one judgement may use together, in processor time: a busy machine makes
 them slower, not undecided."""
 _MEMORY_MB = 1_024

@@ -306,6 +306,9 @@ def _imaginary_part(node: Node) -> Node | None:
 
 
 def _abs(node: Node) -> Node | None:
+    if not (isinstance(node, Number) or symbols(node) or _has_i(node)):
+        sign = numeric.sign(node)
+        return None if sign is None else Product((Number(Fraction(sign)), node))
     other = _conj(node) if _has_i(node) else None
     return None if other is None else Root(Product((node, other)), 2)
 
@@ -323,6 +326,13 @@ def _inverse_of(name: str) -> Callable[[Node], Node]:
 
 def _over(name: str) -> Callable[[Node], Node]:
     return lambda arg: Quotient(_ONE, Function(name, (arg,)))
+
+
+def _arccot(arg: Node) -> Node | None:
+    """The angle of a positive cotangent; below 0 there are two conventions."""
+    if symbols(arg) or numeric.sign(arg) != 1:
+        return None
+    return Function("arctan", (Quotient(_ONE, arg),))
 
 
 def _arcsinh(sign: int) -> Callable[[Node], Node]:
@@ -362,6 +372,7 @@ _MEANINGS: dict[str, Callable[..., Node | None]] = {
     "coth": _over("tanh"),
     "arcsec": _inverse_of("arccos"),
     "arccsc": _inverse_of("arcsin"),
+    "arccot": _arccot,
     "arcsinh": _arcsinh(1),
     "arccosh": _arcsinh(-1),
     "arctanh": _arctanh,

@@ -315,13 +315,17 @@ def word_beside(text: Text, other: Node, *, in_gold: bool) -> Decision:
             return different("text", "one of them says: infinitely many")
     if words not in (("nothing",), ("none",), ("undefined",)):
         return undecided("text", "words beside a formula")
+    return _denial_beside(words, other, in_gold=in_gold)
+
+
+def _denial_beside(words: tuple[str, ...], other: Node, *, in_gold: bool) -> Decision:
+    """That there is no value, beside one."""
     empty = isinstance(other, Sequence) and other.open == "{" and not other.items
     if empty:
         return equal("text") if words != ("undefined",) else undecided("text", "no value or no set")
-    if isinstance(other, Number) and other.value == 0 and words != ("undefined",):
-        # Whoever asks for a number of solutions has 0 as the gold.
-        if in_gold and words == ("nothing",):
-            return different("text", "one of them says: none")
+    # Whoever asks for a number of solutions has 0 as the gold.
+    counted = not (in_gold and words == ("nothing",)) and words != ("undefined",)
+    if counted and isinstance(other, Number) and other.value == 0:
         return undecided("text", "none may be counted as zero")
     if isinstance(other, Relation) and _is_value(other):
         return different("text", "one of them has no value")
