@@ -311,7 +311,9 @@ class _Work:
             )
             for name, sampler in live.items():
                 sampler.flow.owed = owed[name]
-            self.ending.in_flight = lambda: sum(each.flow.in_flight for each in live.values())
+            # Batches go on without us, and the next run finds them.
+            online = [each.flow for each in live.values() if not each.holds]
+            self.ending.in_flight = lambda: sum(flow.in_flight for flow in online)
             self.watch.see(live, self.spent or {})
             beating = asyncio.create_task(self._beat())
             stack.callback(beating.cancel)
