@@ -26,7 +26,7 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import test_kill as kit
-from server import Server, in_flight, start_server
+from server import Event, Server, in_flight, start_server
 
 from cotgen.errors import DONE, INTERRUPTED, USER_MISTAKE
 
@@ -93,25 +93,18 @@ def server(undisturbed: kit.Undisturbed, folder: Path, blows: int, seed: int) ->
         outputs = folder / f"server-{runs}"
         outputs.mkdir(parents=True)
         live = start_server(outputs, latency_ms=40)
-        recipe, port, events = kit.write_recipe(outputs, live.url), live.port, []
+        recipe, port = kit.write_recipe(outputs, live.url), live.port
+        events: list[Event] = []
         process = kit.begin(recipe, outputs)
-        while deaths < blows:
-            wanted = len(kit.whole_lines(outputs / "k" / "journal.jsonl")) + random.randint(1, 12)
-            while len(kit.whole_lines(outputs / "k" / "journal.jsonl")) < wanted:
-                if process.poll() is not None or (len(events) and wanted > kit.PROBLEMS):
-                    break
-                time.sleep(0.005)
-            else:
-                moment = time.monotonic()
-                live.stop()
-                died = live.log()
-                events += died
-                lost += sum(len(event.samples) for event in in_flight(died, moment))
-                deaths += 1
-                time.sleep(random.uniform(0, 0.4))
-                live = start_server(outputs, latency_ms=40, port=port)
-                continue
-            break
+        while deaths < blows and buys(process, outputs / "k", random.randint(1, 12)):
+            moment = time.monotonic()
+            live.stop()
+            died = live.log()
+            events += died
+            lost += sum(len(event.samples) for event in in_flight(died, moment))
+            deaths += 1
+            time.sleep(random.uniform(0, 0.4))
+            live = start_server(outputs, latency_ms=40, port=port)
         assert_code(process, DONE)
         live.stop()
         events += live.log()
@@ -127,6 +120,17 @@ def server(undisturbed: kit.Undisturbed, folder: Path, blows: int, seed: int) ->
         f"{deaths} deaths of the server in {runs} runs, {lost} samples in flight; all runs went "
         f"on, {twice} samples were served again"
     )
+
+
+def buys(process: subprocess.Popen[str], folder: Path, replies: int) -> bool:
+    """Wait until a run has bought so many more replies; False if it ended before."""
+    journal = folder / "journal.jsonl"
+    wanted = len(kit.whole_lines(journal)) + replies
+    while len(kit.whole_lines(journal)) < wanted:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 MODES: dict[str, Callable[[kit.Undisturbed, Path, int, int], str]] = {

@@ -66,8 +66,8 @@ def entries(folder: Path, name: str = "l") -> list[Any]:
 
 def recorded_cost(folder: Path) -> Decimal:
     """By the tokens in the journal, with nothing of cotgen's arithmetic."""
-    read = sum(c["prompt_tokens"] for e in entries(folder) for c in e["completions"])
-    written = sum(c["tokens"] for e in entries(folder) for c in e["completions"])
+    read: int = sum(c["prompt_tokens"] for e in entries(folder) for c in e["completions"])
+    written: int = sum(c["tokens"] for e in entries(folder) for c in e["completions"])
     return (read * Decimal(INPUT) + written * Decimal(OUTPUT)) / 1_000_000
 
 
@@ -85,7 +85,7 @@ def test_half_a_dollar_is_not_exceeded_and_the_spend_is_exact(
     made = recipe(server.url, {"cost_usd": 0.5}, problems={"kind": "generated", "limit": 900})
     path = tmp_path / "r.json"
     path.write_text(json.dumps(made))
-    command = [COTGEN, "run", path, "--outputs", tmp_path / "a"]
+    command: list[str | Path] = [COTGEN, "run", path, "--outputs", tmp_path / "a"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == LIMIT, done.stderr
     assert "limits.cost_usd is reached" in done.stderr

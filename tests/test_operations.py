@@ -38,7 +38,7 @@ from cotgen.errors import (
 from cotgen.limits import Budget, Limits
 from cotgen.notifying import Notify, tell
 from cotgen.recipe import parse_recipe
-from cotgen.summary import Summary, read_summary, write_summary
+from cotgen.summary import State, Summary, read_summary, write_summary
 
 COTGEN = kit.COTGEN
 SCRIPTED = Path(__file__).parents[1] / "recipes" / "scripted.yaml"
@@ -62,7 +62,7 @@ def slow(tmp_path: Path) -> Iterator[Server]:
 def begun(server: Server, outputs: Path, *sets: str) -> subprocess.Popen[str]:
     """A run with requests in flight."""
     recipe = kit.write_recipe(outputs, server.url, problems=8)
-    command = [COTGEN, "run", recipe, "--outputs", outputs]
+    command: list[str | Path] = [COTGEN, "run", recipe, "--outputs", outputs]
     command += [part for each in sets for part in ("--set", each)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
@@ -148,7 +148,15 @@ def test_judging_ends_some_time_after_the_deadline(monkeypatch: pytest.MonkeyPat
 def test_a_clock_that_was_set_back_by_a_year_changes_nothing(tmp_path: Path) -> None:
     first = cotgen(*SMALL, "--until", "search", cwd=tmp_path)
     assert first.returncode == DONE, first.stderr
-    command = ["faketime", "-f", "-365d", COTGEN, *SMALL, "--set", "limits.deadline=1h"]
+    command: list[str | Path] = [
+        "faketime",
+        "-f",
+        "-365d",
+        COTGEN,
+        *SMALL,
+        "--set",
+        "limits.deadline=1h",
+    ]
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.returncode == DONE, again.stderr
     assert read_summary(tmp_path / "outputs/scripted").state == "complete"
@@ -241,7 +249,8 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def test_runs_are_listed_with_state_yield_and_cost(tmp_path: Path) -> None:
-    for number, state in enumerate(("complete", "failed", "limit", "stopped")):
+    states: tuple[State, ...] = ("complete", "failed", "limit", "stopped")
+    for number, state in enumerate(states):
         folder = tmp_path / state
         folder.mkdir()
         (folder / "manifest.json").write_text("{}")
