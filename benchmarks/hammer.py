@@ -72,7 +72,7 @@ def full(undisturbed: kit.Undisturbed, folder: Path, blows: int, seed: int) -> s
             runs += 1
             outputs = disk / f"full-{runs}"
             outputs.mkdir()
-            for _ in range(random.randint(1, 8)):
+            for _ in range(random.randint(1, 5)):
                 with filled(disk, leave=random.randint(0, needed)):
                     process = kit.begin(undisturbed.recipe, outputs)
                     met += assert_code(process, USER_MISTAKE, DONE, said="No space left") != DONE
@@ -193,6 +193,8 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 def main() -> None:
     """Hammer, and print the figures."""
+    # In the background Ctrl-C is ignored, and children would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modes", nargs="*", choices=[*MODES, []], default=list(MODES))
     parser.add_argument("--blows", type=int, default=200)

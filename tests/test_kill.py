@@ -75,12 +75,6 @@ class Undisturbed:
         return Path(shutil.copytree(self.folder, outputs / "k"))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
-    with undisturbed_run(tmp_path_factory.mktemp("undisturbed")) as made:
-        yield made
-
-
 @contextmanager
 def undisturbed_run(folder: Path) -> Iterator[Undisturbed]:
     """A finished run, with its server still there to be asked."""
