@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import test_kill as kit
 from server import Event, Server, in_flight, start_server
 
-from cotgen.errors import DONE, INTERRUPTED, USER_MISTAKE
+from cotgen.errors import DONE, FAILED_ITEMS, INTERRUPTED, USER_MISTAKE
 
 DISK_BYTES = 8 << 20
 
@@ -87,7 +87,7 @@ def full(undisturbed: kit.Undisturbed, folder: Path, blows: int, seed: int) -> s
 
 def server(undisturbed: kit.Undisturbed, folder: Path, blows: int, seed: int) -> str:
     """A server that is killed and comes back while the run goes on."""
-    random, runs, deaths, lost, twice = Random(seed), 0, 0, 0, 0
+    random, runs, deaths, lost, twice, healed = Random(seed), 0, 0, 0, 0, 0
     while deaths < blows:
         runs += 1
         outputs = folder / f"server-{runs}"
@@ -105,7 +105,10 @@ def server(undisturbed: kit.Undisturbed, folder: Path, blows: int, seed: int) ->
             deaths += 1
             time.sleep(random.uniform(0, 0.4))
             live = start_server(outputs, latency_ms=40, port=port)
-        assert_code(process, DONE)
+        # A request that was cut four times may have been paid for four times: it is left to us.
+        if assert_code(process, DONE, FAILED_ITEMS):
+            healed += 1
+            kit.finish(recipe, outputs)
         live.stop()
         events += live.log()
         kit.assert_equal(outputs / "k", undisturbed.folder, but="recipe.yaml")
@@ -117,8 +120,8 @@ def server(undisturbed: kit.Undisturbed, folder: Path, blows: int, seed: int) ->
     # What it had answered and not yet sent when it died was asked for again.
     assert twice <= deaths * kit.AT_ONCE * kit.SAMPLES
     return (
-        f"{deaths} deaths of the server in {runs} runs, {lost} samples in flight; all runs went "
-        f"on, {twice} samples were served again"
+        f"{deaths} deaths of the server in {runs} runs, {lost} samples in flight; {healed} runs "
+        f"needed a second start, {twice} samples were served again"
     )
 
 
