@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ import pytest
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
 
 from cotgen.records import Attempt, Group, Judged, Outcome, Problem, Step, Verdict
+
+if TYPE_CHECKING:
+    from test_kill import Undisturbed
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SCRIPTED = Path(__file__).parents[1] / "recipes" / "scripted.yaml"
@@ -61,6 +64,15 @@ def make_group() -> MakeGroup:
         return Group(Problem("p", "What is 2 + 2?", "4", license="MIT"), judged)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
+    """A finished run that nothing happened to, to compare with. Not to be changed."""
+    from test_kill import undisturbed_run
+
+    with undisturbed_run(tmp_path_factory.mktemp("undisturbed")) as made:
+        yield made
 
 
 # Runs to publish.

@@ -77,12 +77,6 @@ class Undisturbed:
         return Path(shutil.copytree(self.folder, outputs / "k"))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
-    with undisturbed_run(tmp_path_factory.mktemp("undisturbed")) as made:
-        yield made
-
-
 @contextmanager
 def undisturbed_run(folder: Path) -> Iterator[Undisturbed]:
     """A finished run, with its server still there to be asked."""
@@ -400,7 +394,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(
     os.killpg(process.pid, signal.SIGINT)
     said = said_at_its_end(process, within_s=10)
     assert process.returncode == 130, said
-    assert "interrupted; nothing finished is lost" in said
+    assert "nothing finished is lost" in said
     before = bought(tmp_path / "k")
     started = time.monotonic()
     finish(undisturbed.recipe, tmp_path)

@@ -106,11 +106,16 @@ class Ending:
             raise self.why
         self._work = asyncio.create_task(work)
         try:
-            return await self._work
+            pieces = await self._work
         except asyncio.CancelledError:
             if self.why is None or _is_cancelled():
                 raise
             raise self.why from None
+        else:
+            # Work that never waited could not be broken off.
+            if isinstance(self.why, Stopped):
+                raise self.why
+            return pieces
         finally:
             self._work = None
 

@@ -151,7 +151,9 @@ class _Seen:
     def variance(self, more: int) -> float:
         """Of the tokens of all samples in flight and so many more. The samples of one request are
         of one problem, alike in length; and the mean itself is as uncertain as replies are few."""
-        each = max(0.0, self.squares / self.samples - self.mean**2)
+        deviation = max(0.0, self.squares - self.samples * self.mean**2)
+        # As if some more had been seen that deviate by the mean: two alike prove nothing.
+        each = (deviation + _DOUBT * self.mean**2) / (self.samples + _DOUBT)
         return each * (self.flying_squares + more**2 + (self.flying + more) ** 2 / self.replies)
 
     def expect(self, spent: Spent) -> None:
@@ -177,8 +179,10 @@ class _Seen:
         self.flying_most += sign * admitted.samples * admitted.max_tokens
 
 
-_ENOUGH = 16
-_SURE = 4.0
+_ENOUGH, _DOUBT = 2, 8
+"""Replies before a teacher's answers are judged by those before, and as how many samples more the
+first doubt counts."""
+_SURE, _SURE_ALONE = 4.0, 2.0
 """So many standard deviations above what is likely are set aside for what is in flight."""
 _TEMPLATE_TOKENS = 16
 """What a chat template may add to a message."""
@@ -382,7 +386,9 @@ class Budget:
                 variance += seen.variance(more) * writing**2
             else:
                 likely += most
-        return min(sure, likely + _SURE * math.sqrt(variance))
+        # Alone in flight it can exceed the limit by little: less must be left unspent for it.
+        alone = not any(seen.flying for seen in self._seen.values())
+        return min(sure, likely + (_SURE_ALONE if alone else _SURE) * math.sqrt(variance))
 
     def _weights(self, measure: Measure, teacher: str) -> tuple[float, float]:
         """What a token of a prompt and of a completion counts."""

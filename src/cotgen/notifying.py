@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import re
 import subprocess
 from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Annotated, Literal, Self
-from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
-
-log = logging.getLogger(__name__)
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -89,7 +87,9 @@ def _post(notify: Notify, ended: bytes) -> Iterator[str]:
             pass
     except ValueError as error:
         yield f"{key}: {error}"
-    except (URLError, OSError) as error:
+    except HTTPException:
+        yield f"{key}: what answered does not speak HTTP"
+    except OSError as error:
         # The address may hold a secret: it is not repeated, and neither is what a server says.
         yield f"{key}: {_reason(error)}"
 
@@ -101,9 +101,15 @@ def _reason(error: OSError) -> str:
 
 def _checked(address: str) -> str:
     """Raise ValueError for what would be sent in the clear. Does not repeat the address."""
-    parts = urlsplit(address)
-    local = parts.scheme == "http" and parts.hostname in _LOCAL
-    if not parts.hostname or not (parts.scheme == "https" or local):
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        host.encode("ascii")
+        _ = parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    whole = host and not re.search(r"[\s\x00-\x20\x7f-\uffff]", address)
+    if not whole or not (parts.scheme == "https" or (parts.scheme == "http" and host in _LOCAL)):
         raise ValueError("an address starts with https:// (http:// only on this machine)")
     return address
 

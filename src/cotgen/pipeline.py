@@ -355,8 +355,11 @@ class _Work:
             )
             for name, sampler in live.items():
                 sampler.flow.owed = owed[name]
-            self.ending.in_flight = lambda: sum(each.flow.in_flight for each in live.values())
-            self.watch.see(live, self.spent or {})
+            # Batches go on without us, and the next run finds them.
+            online = [each.flow for each in live.values() if not each.holds]
+            self.ending.in_flight = lambda: sum(flow.in_flight for flow in online)
+            # Not `or {}`: the journal goes on counting in this very dict.
+            self.watch.see(live, {} if self.spent is None else self.spent)
             beating = asyncio.create_task(self._beat())
             stack.callback(beating.cancel)
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cotgen import display
-from cotgen.errors import CotgenError, LimitReached, StoreError
+from cotgen.errors import CotgenError
 from cotgen.operating import Ended
 from cotgen.pipeline import Stage
 from cotgen.recipe import Recipe
@@ -42,7 +42,7 @@ class Progress:
         self._live: Live | None = None
         self._samplers: dict[str, Sampler] = {}
         self._spent: dict[str, Spent] = {}
-        self._stage: Stage = "load"
+        self._stage: Stage | None = None
         self._total: int | None = None
         self._done = 0
         self._said: tuple[object, ...] = ()
@@ -75,7 +75,7 @@ class Progress:
 
     def halt(self, why: CotgenError, in_flight: int, grace_s: float | None) -> None:
         """No more is asked of teachers."""
-        if not isinstance(why, LimitReached | StoreError) and not in_flight:
+        if not in_flight:
             return  # It is said in a moment, as the run's last word.
         flying = f"{in_flight:,} request{'s' * (in_flight != 1)} in flight"
         awaited = f"up to {grace_s:g} s" if grace_s is not None else "awaited"
@@ -84,12 +84,12 @@ class Progress:
 
     def end(self, stage: Stage, seconds: float) -> None:
         """The stage is done; a stage that had nothing to do says so."""
-        if self._done:
+        if self._stage == stage:
             self._show(self._lines(seconds))
         else:
             self._print(Text(f"{stage:<7}nothing to do"))
         self.stop()
-        self._done = 0
+        self._stage, self._done = None, 0
 
     def stop(self) -> None:
         """Give the terminal back."""
@@ -125,6 +125,7 @@ class Progress:
 
     def _lines(self, seconds: float | None = None) -> Text:
         """The stage's line; with several teachers one for each below it."""
+        assert self._stage
         spent = time.monotonic() - self._started if seconds is None else seconds
         of = f"/{self._total:,}" if self._total is not None else ""
         parts = [f"{self._done:,}{of} {_UNITS[self._stage]}", *_rate(self._done, spent)]

@@ -168,6 +168,25 @@ def test_waves_make_batches_one_after_the_other(tmp_path: Path) -> None:
     assert_made(tmp_path / "batch", made_by[0])
 
 
+def test_a_limit_holds_for_batches_too_and_the_next_run_goes_on(
+    online: dict[str, object], tmp_path: Path
+) -> None:
+    raw = raw_recipe("", price={"input": 1, "output": 100})
+    raw["limits"] = {"attempts": 21}
+    with start_batch_server(tmp_path) as server:
+        raw["teachers"]["t"]["base_url"] = server.url
+        states: list[tuple[str, int]] = []
+        while not states or states[-1][0] != "complete":
+            summary = run(parse_recipe(raw), outputs=tmp_path)
+            states.append((summary.state, summary.attempts))
+        assert states == [("limit", 21), ("complete", 36)]
+        assert_submitted_once(server)
+    journal = (tmp_path / "b/journal.jsonl").read_text().splitlines()
+    tokens = [each for line in journal for each in json.loads(line)["completions"]]
+    micros = sum(each["prompt_tokens"] + 100 * each["tokens"] for each in tokens)
+    assert summary.cost_usd == micros / 1e6
+
+
 @pytest.mark.parametrize("concurrency", ["auto", 100])
 def test_no_batch_holds_more_requests_than_allowed(
     online: dict[str, object], tmp_path: Path, concurrency: object
