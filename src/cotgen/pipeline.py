@@ -25,7 +25,7 @@ from cotgen.protocols import Emitter, Verify
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import Judgeable, Run, shape_of
-from cotgen.store import Journal, replace_file
+from cotgen.store import InOrder, Journal, replace_file
 from cotgen.store.journal import Spent
 from cotgen.summary import Summary
 from cotgen.wiring import Sampler, draws, refuse_unready, samplers, services, verification
@@ -149,6 +149,7 @@ class _Work:
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
         self.stopped_by: CotgenError | None = None
+        self.searched = InOrder(run.attempts)
 
     def claim_tables(self, redo: Stage | None) -> None:
         """Refuse to mix this recipe's data with those of another, before anything is paid.
@@ -247,6 +248,7 @@ class _Work:
             self.watch.see(live, self.spent or {})
             beating = asyncio.create_task(self._beat())
             stack.callback(beating.cancel)
+            stack.callback(self.searched.flush)
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
         if self.stopped_by:
@@ -257,6 +259,7 @@ class _Work:
         while True:
             await asyncio.sleep(_BEAT_S)
             self.watch.advance(0)
+            self.run.attempts.flush()
 
     async def _search_with(self, live: tuple[Sampler, Verify | None]) -> None:
         """All searches of one teacher. Teachers do not wait for each other."""
@@ -264,13 +267,19 @@ class _Work:
 
         async def search(problem: Problem) -> None:
             await sampler.places.room()
-            if not self.stopped_by:
-                await self._search_one(problem, sampler, verify)
+            id = f"{problem.id}@{sampler.name}"
+            self.searched.begin(id)
+            try:
+                if not self.stopped_by:
+                    await self._search_one(id, problem, sampler, verify)
+            finally:
+                self.searched.end(id)
 
         await bounded(self._owed_searches(sampler.name), search, sampler.at_once)
 
-    async def _search_one(self, problem: Problem, sampler: Sampler, verify: Verify | None) -> None:
-        id = f"{problem.id}@{sampler.name}"
+    async def _search_one(
+        self, id: str, problem: Problem, sampler: Sampler, verify: Verify | None
+    ) -> None:
         offered = services(self.recipe, id, problem, sampler, verify)
         try:
             found = await self.recipe.search.search(problem, offered)
@@ -279,7 +288,7 @@ class _Work:
             if self.run.attempts.has_finished(id):
                 self.growth_failed += 1  # What was there before stays.
             else:
-                self.run.attempts.append(Searched(id, problem.id, sampler.name, (), str(error)))
+                self.searched.put(Searched(id, problem.id, sampler.name, (), str(error)))
         except (RecipeError, NoWorkers) as error:
             # Requests in flight are being paid for: they end, no new search begins.
             self.stopped_by = self.stopped_by or error
@@ -294,16 +303,18 @@ class _Work:
     ) -> None:
         """Write a search's line. Attempts that it had before stay: growing only adds."""
         earlier = self.run.attempts.get(id).attempts if self.run.attempts.has_finished(id) else ()
-        fresh = (self._signed(attempt, teacher) for attempt in found[len(earlier) :])
-        attempts = (*earlier, *fresh)
+        attempts = (*earlier, *self._signed(found[len(earlier) :], teacher))
         enough = self.recipe.search.wants_more(len(attempts))
-        self.run.attempts.replace(Searched(id, problem.id, teacher, attempts, enough=enough))
+        self.searched.put(Searched(id, problem.id, teacher, attempts, enough=enough))
 
-    def _signed(self, attempt: Attempt, teacher: str) -> Attempt:
-        """The attempt with the teacher that gave it."""
+    def _signed(self, attempts: list[Attempt], teacher: str) -> list[Attempt]:
+        """The attempts with the teacher that gave them."""
         model = str(getattr(self.recipe.teachers[teacher], "model", ""))
-        origin = msgspec.structs.replace(attempt.origin, teacher=teacher, model=model)
-        return msgspec.structs.replace(attempt, origin=origin)
+        replace = msgspec.structs.replace
+        return [
+            replace(each, origin=replace(each.origin, teacher=teacher, model=model))
+            for each in attempts
+        ]
 
     def _owed_searches(self, teacher: str) -> Iterator[Problem]:
         return (

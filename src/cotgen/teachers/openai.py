@@ -177,9 +177,10 @@ class OpenAITeacher(Component):
             return
         from cotgen.teachers.wire.http import wired
 
+        # A server that repeats the header repeats the key.
+        secrets = self._secret(), *headers.values()
         headers = {"Authorization": f"Bearer {key}", **headers}
         limits = self.timeout_s, self.outage_s
-        secrets = self._secret(), *headers.values()
         async with wired(self.addresses, self._path, headers, limits, secrets) as wire:
 
             async def send(body: dict[str, Any]) -> bytes | Refused:
