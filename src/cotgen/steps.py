@@ -124,8 +124,9 @@ def parse(
     is a thought that was cut off: whatever the server says, such an attempt is unfinished. Several
     thoughts in one text are a flaw.
     """
-    text, finish = inline(completion), completion.finish
+    text, finish = completion.text, completion.finish
     if completion.reasoning:
+        text = inline(completion)
         # Told apart by the server. With a tag more, the text that is trained on would not be.
         if _marks(completion.reasoning) or _marks(completion.text):
             return Parsed(split(text, separator), 0, finish, "tag_collision")

@@ -63,14 +63,14 @@ def completions(body: bytes, n: int) -> list[Completion]:
     reply = _read(body)
     choices = reply.choices
     if len(choices) > 1:
-        choices = sorted(choices, key=lambda choice: choice.index or 0)[:n]
+        choices = sorted(choices, key=_index)[:n]
     if not choices:
         raise _bad("the reply holds no choices")
     texts = [_texts(choice) for choice in choices]
     # An empty choice beside others was paid for, and is kept as an attempt without an answer. One
     # that was cut off may be empty: hidden reasoning can use up all of max_tokens.
     finishes = [_finish(choice.finish_reason) for choice in choices]
-    if not any(text or reasoning for text, reasoning in texts) and set(finishes) == {"stop"}:
+    if not any(map(any, texts)) and set(finishes) == {"stop"}:
         raise _bad("the reply holds no text")
     prompt_tokens, completion_tokens = _usage(reply.usage)
     tokens = shares(completion_tokens, [len(text) + len(why) for text, why in texts])
@@ -134,6 +134,10 @@ def _logprobs(raw: msgspec.Raw) -> tuple[float, ...]:
         return tuple(token.logprob for token in found.content)
     # The first token of an echoed prompt has none.
     return tuple(value for value in found.token_logprobs or () if value is not None)
+
+
+def _index(choice: _Choice) -> int:
+    return choice.index or 0
 
 
 def _texts(choice: _Choice) -> tuple[str, str]:
