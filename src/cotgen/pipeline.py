@@ -42,7 +42,7 @@ TABLES: dict[Stage, str] = {
     "chain": "chains",
 }
 _VERIFIED_AT_ONCE = 256
-_BEAT_S = 1.0
+_BEAT_S, _SOON_S = 1.0, 0.1
 _QUICK = (50_000, 20, 20)
 
 
@@ -246,8 +246,8 @@ class _Work:
                 verify = await stack.enter_async_context(verification(self.recipe.verifier))
             live = await stack.enter_async_context(samplers(self.recipe, self._open_journal))
             self.watch.see(live, self.spent or {})
-            beating = asyncio.create_task(self._beat())
-            stack.callback(beating.cancel)
+            for task in (self._beat(), self._write_soon()):
+                stack.callback(asyncio.create_task(task).cancel)
             stack.callback(self.searched.flush)
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
@@ -259,6 +259,11 @@ class _Work:
         while True:
             await asyncio.sleep(_BEAT_S)
             self.watch.advance(0)
+
+    async def _write_soon(self) -> None:
+        """Let readers of the table see what was gathered for it."""
+        while True:
+            await asyncio.sleep(_SOON_S)
             self.run.attempts.flush()
 
     async def _search_with(self, live: tuple[Sampler, Verify | None]) -> None:

@@ -190,7 +190,9 @@ class _Line(asyncio.BufferedProtocol):
         self._transport = None
         if exc is None and self._until_end:
             self.on_message_complete()
-        self.fail(lost(f"{type(exc).__name__}: {exc}" if exc else "closed by the server"))
+        begun = self._header_bytes or self._parts
+        ended = "closed before the end of the answer" if begun else "the server disconnected"
+        self.fail(lost(f"{type(exc).__name__}: {exc}" if exc else ended))
 
     # The parser calls these.
 
