@@ -76,7 +76,9 @@ def test_a_connection_is_used_again() -> None:
     assert ([reply.body for reply in replies], taken) == ([b"a", b"b"], 1)
 
 
-@pytest.mark.parametrize("last", [http("a", Connection="close"), http("a") + http("x"), OK + b"\r\na"])
+@pytest.mark.parametrize(
+    "last", [http("a", Connection="close"), http("a") + http("x"), OK + b"\r\na"]
+)
 def test_a_connection_that_is_not_clean_is_not_used_again(last: bytes) -> None:
     replies, taken = against(last, client=twice)
     assert ([reply.body for reply in replies], taken) == ([b"a", b"a"], 2)
@@ -96,7 +98,9 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
 
 
 def test_a_body_comes_in_any_form_that_http_allows() -> None:
-    chunked = OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\nTrailer: 1\r\n\r\n"
+    chunked = (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\nTrailer: 1\r\n\r\n"
+    )
     assert bodies(chunked) == [b"abc"]
     assert bodies(OK + b"\r\nuntil the end") == [b"until the end"]
     assert bodies(b"HTTP/1.1 100 Continue\r\n\r\n" + http("a")) == [b"a"]

@@ -153,9 +153,7 @@ async def wired(
         yield Wire(session, endpoints, path, posts, secrets)
 
 
-def _session(
-    headers: Mapping[str, str], silence_s: float, proxied: bool
-) -> aiohttp.ClientSession:
+def _session(headers: Mapping[str, str], silence_s: float, proxied: bool) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=made_socket
