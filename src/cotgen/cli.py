@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cotgen.errors import CotgenError, HubError, RunLocked
+from cotgen.errors import CotgenError, HubError, RunLocked, TeacherError
 
 if TYPE_CHECKING:
     from cotgen.recipe import Recipe
@@ -281,7 +281,7 @@ def _errors() -> Iterator[None]:
         yield
     except RunLocked as error:
         _exit(error, LOCKED)
-    except HubError as error:
+    except (HubError, TeacherError) as error:
         _exit(error, FAILED_ITEMS)
     except CotgenError as error:
         _exit(error, USER_MISTAKE)

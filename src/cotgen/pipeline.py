@@ -149,6 +149,7 @@ class _Work:
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
         self.stopped_by: CotgenError | None = None
+        self.down: dict[str, TeacherError] = {}
         self.searched = InOrder(run.attempts)
 
     def claim_tables(self, redo: Stage | None) -> None:
@@ -253,6 +254,12 @@ class _Work:
             await bounded(each, self._search_with, at_once=len(live))
         if self.stopped_by:
             raise self.stopped_by
+        for name, error in self.down.items():
+            raise TeacherError(
+                f"teachers.{name}: {error}; what it was not asked is owed: run again to go on",
+                retryable=True,
+                kind=error.kind,
+            ) from error
 
     async def _beat(self) -> None:
         """Let the watch look at the teachers while nothing is done: a batch can take a day."""
@@ -275,7 +282,7 @@ class _Work:
             id = f"{problem.id}@{sampler.name}"
             self.searched.begin(id)
             try:
-                if not self.stopped_by:
+                if not self._is_over(sampler.name):
                     await self._search_one(id, problem, sampler, verify)
             finally:
                 self.searched.end(id)
@@ -289,6 +296,10 @@ class _Work:
         try:
             found = await self.recipe.search.search(problem, offered)
         except TeacherError as error:
+            if error.kind == "down":
+                # All that is left would fail so: it stays owed, and no line says otherwise.
+                self.down.setdefault(sampler.name, error)
+                return
             log.warning("%s: %s", id, error)
             if self.run.attempts.has_finished(id):
                 self.growth_failed += 1  # What was there before stays.
@@ -325,8 +336,12 @@ class _Work:
         return (
             self.run.problems.get(problem)
             for problem in self._owed_problems(teacher)
-            if not self.stopped_by
+            if not self._is_over(teacher)
         )
+
+    def _is_over(self, teacher: str) -> bool:
+        """Whether no new search of a teacher shall begin."""
+        return self.stopped_by is not None or teacher in self.down
 
     def _owed_problems(self, teacher: str) -> Iterator[str]:
         return (id for id in self.run.active_ids() if self._is_owed(f"{id}@{teacher}"))

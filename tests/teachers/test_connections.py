@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 import struct
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from test_wire import http, listening, read_request
@@ -213,6 +216,45 @@ def test_many_at_once_each_get_their_own_answer() -> None:
             return [reply.body for reply in replies]
 
     assert asyncio.run(main()) == [str(number).encode() * 20_000 for number in range(100)]
+
+
+def test_an_encrypted_connection_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key)]
+    command += [
+        "-out",
+        str(certificate),
+        "-subj",
+        "/CN=x",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
+    subprocess.run(command, capture_output=True, check=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    long, taken = "x" * 1_000_000, 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        taken += 1
+        for body in ("a", long):
+            await read_request(reader)
+            writer.write(http(body))
+        await reader.read()
+
+    async def main() -> list[int]:
+        async with listening(handle, tls=tls) as url:
+            opened = Connections(url, {}, 5)
+            try:
+                return [len(reply.body) for reply in await twice(opened)]
+            finally:
+                opened.close()
+
+    assert asyncio.run(main()) == [1, len(long)]
+    assert taken == 1
 
 
 def test_a_name_of_a_header_that_would_add_another_is_refused() -> None:

@@ -26,7 +26,7 @@ OPENAI = "https://api.openai.com/v1"
 
 
 class OpenAITeacher(Component):
-    """A chat endpoint that speaks OpenAI's protocol, over aiohttp or the `openai` package.
+    """A chat endpoint that speaks OpenAI's protocol, asked by us or by the `openai` package.
 
     A server that answers fewer samples than one request asks for (`n`) is noticed, and asked one
     request a sample from then on. Several addresses of one model (`base_urls`) share the work:

@@ -36,7 +36,7 @@ def lost(said: str, *, costly: bool = True) -> TeacherError:
     )
 
 
-def unreachable(error: Exception, host: str, port: int) -> TeacherError:
+def unreachable(error: Exception, host: str, port: int | None) -> TeacherError:
     """No connection was made."""
     # A certificate stays as it is; a name or a port may come back.
     passing = not isinstance(error, ssl.CertificateError)

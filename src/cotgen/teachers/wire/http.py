@@ -179,7 +179,7 @@ def _through_session(session: aiohttp.ClientSession, url: str) -> _Post:
         except aiohttp.ClientConnectorCertificateError as error:
             raise unreachable(error.certificate_error, error.host, error.port) from error
         except aiohttp.ClientConnectorError as error:
-            raise unreachable(error.os_error, error.host, error.port or 0) from error
+            raise unreachable(error.os_error, error.host, error.port) from error
         except (aiohttp.InvalidURL, ValueError) as error:
             raise RecipeError(f"{url}: no address that can be asked: {error}"[:300]) from error
         except (aiohttp.ClientError, OSError) as error:
