@@ -11,21 +11,19 @@ import re
 import socket
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import cast
 
 import aiohappyeyeballs
-import httptools
 from yarl import URL
 
 from cotgen.errors import RecipeError, TeacherError
-from cotgen.teachers.wire.failures import CONNECT_S, KEEP_ALIVE_S, Reply, lost, silent, unreachable
+from cotgen.teachers.wire.failures import CONNECT_S, KEEP_ALIVE_S, Reply, silent, unreachable
+from cotgen.teachers.wire.line import Line
 
 _SECOND_ADDRESS_S = 0.25
 _NAMES_S = 10.0
 """How long a name's addresses are believed."""
-_MOST_HEADER_BYTES = 1 << 18
 _BUFFER_BYTES = 1 << 18
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -39,8 +37,8 @@ class Connections:
         self._tls = _tls() if self._url.scheme == "https" else None
         self._names = _Names(self._url.host or "", self._url.port or 0)
         self._silence_s = silence_s
-        self._idle: list[_Line] = []
-        self._busy: set[_Line] = set()
+        self._idle: list[Line] = []
+        self._busy: set[Line] = set()
         # All connections read into it, one after another: what is read is copied out at once.
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._loop = asyncio.get_running_loop()
@@ -68,7 +66,7 @@ class Connections:
             line.hang_up()
         self._idle.clear()
 
-    def _idle_line(self) -> _Line | None:
+    def _idle_line(self) -> Line | None:
         """The connection that was used last, if the server will not have closed it by now."""
         while self._idle:
             line = self._idle.pop()
@@ -77,7 +75,7 @@ class Connections:
             line.hang_up()
         return None
 
-    async def _connected(self) -> _Line:
+    async def _connected(self) -> Line:
         url = self._url
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -89,7 +87,7 @@ class Connections:
                 )
                 name = url.raw_host if self._tls else None
                 _, line = await self._loop.create_connection(
-                    lambda: _Line(self._buffer, self._loop.time),
+                    lambda: Line(self._buffer, self._loop.time),
                     sock=connected,
                     ssl=self._tls,
                     server_hostname=name,
@@ -113,116 +111,6 @@ class Connections:
         while self._idle and now - self._idle[0].heard_at > KEEP_ALIVE_S:
             self._idle.pop(0).hang_up()
         self._looking = self._loop.call_later(self._look_s, self._look)
-
-
-class _Line(asyncio.BufferedProtocol):
-    """One connection: a question, its answer, the next question."""
-
-    def __init__(self, buffer: memoryview, now: Callable[[], float]) -> None:
-        self.heard_at = now()
-        self._now = now
-        self._buffer = buffer
-        self._parser = httptools.HttpResponseParser(self)
-        self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Reply] | None = None
-        self._reusable = True
-        self._begin()
-
-    def _begin(self) -> None:
-        self._headers: dict[str, str] = {}
-        self._header_bytes = 0
-        self._parts: list[bytes] = []
-        self._until_end = False
-
-    def ask(self, request: bytes) -> Awaitable[Reply]:
-        """Send a request; the answer is awaited."""
-        self._answer = asyncio.get_running_loop().create_future()
-        answer = self._answer
-        self.heard_at = self._now()
-        if self._transport is None:
-            self.fail(lost("closed by the server before anything was sent", costly=False))
-        else:
-            self._transport.write(request)
-        return answer
-
-    def is_usable(self) -> bool:
-        """Whether another request may be sent: nothing is owed or left over."""
-        return (
-            self._reusable
-            and self._answer is None
-            and self._transport is not None
-            and not self._transport.is_closing()
-        )
-
-    def hang_up(self) -> None:
-        """Close without a farewell."""
-        self._reusable = False
-        if self._transport is not None:
-            self._transport.abort()
-
-    def fail(self, error: TeacherError) -> None:
-        """Tell who waits that no answer comes."""
-        self._reusable = False
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done():
-            answer.set_exception(error)
-
-    # asyncio calls these.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's are asyncio's in all but name.
-        self._transport = cast("asyncio.Transport", transport)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.heard_at = self._now()
-        if self._answer is None:
-            return self.hang_up()  # Said without being asked: perhaps that it closes.
-        try:
-            self._parser.feed_data(self._buffer[:nbytes])
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.fail(lost(f"no HTTP reply: {error}"))
-            self.hang_up()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if exc is None and self._until_end:
-            self.on_message_complete()
-        begun = self._header_bytes or self._parts
-        ended = "closed before the end of the answer" if begun else "the server disconnected"
-        self.fail(lost(f"{type(exc).__name__}: {exc}" if exc else ended))
-
-    # The parser calls these.
-
-    def on_message_begin(self) -> None:
-        if self._answer is None:
-            self._reusable = False  # A second answer to one request.
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _MOST_HEADER_BYTES:
-            raise ValueError("headers without end")
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        told = "content-length" in self._headers or "transfer-encoding" in self._headers
-        self._until_end = not told and not self._parser.should_keep_alive()
-
-    def on_body(self, body: bytes) -> None:
-        self._parts.append(body)
-
-    def on_message_complete(self) -> None:
-        status, parts, headers = self._parser.get_status_code(), self._parts, self._headers
-        self._reusable &= self._parser.should_keep_alive()
-        self._begin()
-        if 100 <= status < 200 or self._answer is None:
-            return  # "Continue" and the like: the answer is still to come.
-        answer, self._answer = self._answer, None
-        if not answer.done():
-            body = parts[0] if len(parts) == 1 else b"".join(parts)
-            answer.set_result(Reply(status, headers, body))
 
 
 class _Names:
