@@ -3,11 +3,13 @@
     python benchmarks/client.py [--requests 5000] [--concurrency 64 256 1024] [--rounds 3]
                                 [--latency-requests 4096] [--memory]
 
-The bare loop does only what cannot be left out: post the request, read the JSON, append a line.
+The bare loop does only what cannot be left out: post the request, read the JSON, append a line. It
+is what a careful engineer writes with aiohttp and msgspec; both sides use Python's own event loop.
 cotgen's stage reads problems, renders prompts, numbers and seeds samples, asks, checks the reply,
-journals it, splits it into steps and writes the attempts table. The two take turns in fresh
-processes; the best round of each counts. "client CPU" is the process's own, per request. Where
-there are two cores, the server has one of them and the client the other.
+journals it, splits it into steps and writes the attempts table, in order. The two take turns in
+fresh processes; medians of the rounds are printed. "CPU" is the process's own, per request: user
+and system time, all threads. On a machine that does other things too, trust its ratio more than
+the rates'. Where there are two cores, the server has one of them and the client the other.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, Self
 
 import msgspec
@@ -31,6 +34,8 @@ from cotgen.pipeline import Stage, Unwatched, run_async
 
 TEXT = ("First we add the two numbers, and then we take away what was given.\n" * 60)[:4000]
 Side = Literal["bare", "cotgen"]
+_MARKS = (50_000, 100_000, 200_000)
+"""Requests after which the memory is looked at."""
 
 
 def main() -> None:
@@ -45,19 +50,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         with _Server(latency_s=0) as url:
-            print("n   at once    bare loop             cotgen                ratio")
+            print(
+                "n   at once     bare loop              cotgen          ratio of rates      of CPU"
+            )
             for n, at_once in [(1, c) for c in options.concurrency] + [(16, 64)]:
                 count = options.requests if n == 1 else options.requests // 5
                 _compare(path, url, _Load(count, at_once, n), options.rounds)
         with _Server(latency_s=1) as url:
             load = _Load(options.latency_requests, 1024, 1)
             print(f"\nwith 1 s of latency and 1,024 at once, {load.requests:,} requests:")
-            for side in ("bare", "cotgen"):
-                figures = _measured(path, url, load, side)
-                share = figures.rate / 1024
-                print(
-                    f"  {side:<7}{figures.rate:>7,.0f} requests/s = {share:.2f} of the ideal 1,024"
-                )
+            taken = _taken_in_turns(path, url, load, options.rounds)
+            for side, figures in taken.items():
+                rate = median(each.rate for each in figures)
+                print(f"  {side:<7}{rate:>7,.0f} requests/s = {rate / 1024:.2f} of the ideal 1,024")
         if options.memory:
             _print_memory(path)
 
@@ -77,6 +82,7 @@ class _Figures(msgspec.Struct):
     cpu_s: float
     requests: int
     peak_mb: float
+    resident_mb: list[float] = []
 
     @property
     def rate(self) -> float:
@@ -88,26 +94,29 @@ class _Figures(msgspec.Struct):
 
 
 def _compare(folder: Path, url: str, load: _Load, rounds: int) -> None:
-    best: dict[Side, _Figures] = {}
-    sides: tuple[Side, ...] = ("bare", "cotgen")
+    taken = _taken_in_turns(folder, url, load, rounds)
+    rates = {side: median(each.rate for each in taken[side]) for side in taken}
+    cpu = {side: median(each.cpu_ms for each in taken[side]) for side in taken}
+    columns = "".join(f"{rates[side]:>8,.0f}/s {cpu[side]:.3f} ms CPU  " for side in taken)
+    ratio, cpu_ratio = rates["cotgen"] / rates["bare"], cpu["bare"] / cpu["cotgen"]
+    print(f"{load.n:<4}{load.at_once:<8,}{columns}{ratio:>10.2f}{cpu_ratio:>12.2f}", flush=True)
+
+
+def _taken_in_turns(folder: Path, url: str, load: _Load, rounds: int) -> dict[Side, list[_Figures]]:
+    taken: dict[Side, list[_Figures]] = {"bare": [], "cotgen": []}
     for _ in range(rounds):
-        for side in sides:
-            figures = _measured(folder, url, load, side)
-            if side not in best or figures.seconds < best[side].seconds:
-                best[side] = figures
-    columns = "".join(f"{f.rate:>8,.0f}/s {f.cpu_ms:.3f} ms CPU   " for f in best.values())
-    ratio = best["cotgen"].rate / best["bare"].rate
-    print(f"{load.n:<4}{load.at_once:<8,}{columns}{ratio:.2f}")
+        for side, figures in taken.items():
+            figures.append(_measured(folder, url, load, side))
+    return taken
 
 
 def _print_memory(folder: Path) -> None:
-    print("\nmemory, one sample a request, 256 at once:")
+    print(f"\nmemory of one run of {_MARKS[-1]:,} requests of one sample, 256 at once:")
     with _Server(latency_s=0) as url:
-        for requests in (10_000, 200_000):
-            figures = _measured(folder, url, _Load(requests, 256, 1), "cotgen")
-            print(
-                f"  {requests:>8,} requests: peak {figures.peak_mb:,.0f} MB, {figures.rate:,.0f}/s"
-            )
+        figures = _measured(folder, url, _Load(_MARKS[-1], 256, 1), "cotgen")
+    for mark, megabytes in zip(_MARKS, figures.resident_mb, strict=True):
+        print(f"  after {mark:>7,}: {megabytes:,.0f} MB resident")
+    print(f"  at most {figures.peak_mb:,.0f} MB; {figures.rate:,.0f} requests/s")
 
 
 def _measured(folder: Path, url: str, load: _Load, side: Side) -> _Figures:
@@ -207,23 +216,38 @@ class _Clock:
         return _Figures(wall, cpu, self._load.requests, peak_mb)
 
 
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
 class _Timed(Unwatched):
     """Measures the search stage."""
 
     def __init__(self, load: _Load) -> None:
         self._load = load
+        self._done = 0
+        self._resident: list[float] = []
         self._clock: _Clock | None = None
         self.figures: _Figures | None = None
 
     def start(self, stage: Stage, total: int | None) -> None:
         """Start the clock."""
         if stage == "search":
+            self._done = 0
             self._clock = _Clock(self._load)
+
+    def advance(self, pieces: int = 1) -> None:
+        """Look at the memory now and then."""
+        self._done += pieces
+        if self._clock and pieces and self._done in _MARKS:
+            self._resident.append(_resident_mb())
 
     def end(self, stage: Stage, seconds: float) -> None:
         """Stop it."""
         if stage == "search" and self._clock:
             self.figures = self._clock.stop()
+            self.figures.resident_mb = self._resident
 
 
 # --- the server -----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from cotgen.errors import DONE, FAILED_ITEMS, USER_MISTAKE, RecipeError
 from cotgen.pipeline import run
 from cotgen.recipe import Recipe, parse_recipe
 from cotgen.summary import Summary
+from cotgen.teachers.wire.endpoints import FAILURES
 
 PROBLEMS, SAMPLES = 12, 3
 COTGEN = Path(sys.executable).with_name("cotgen")
@@ -309,6 +310,25 @@ def test_a_server_that_is_down_gives_lines_and_is_asked_again_when_it_is_up(
     assert all("Connection refused" in error for error in errors.values()), errors
     with start_server(tmp_path, port=port, latency_ms=1):
         ended = command(url, tmp_path, retries=0)
+    assert ended.returncode == DONE, ended.stderr
+    assert_equal(tmp_path, healthy.outputs)
+
+
+def test_an_outage_that_lasts_ends_the_run_and_leaves_the_rest_owed(
+    healthy: Healthy, tmp_path: Path
+) -> None:
+    with start_server(tmp_path) as server:
+        port, url = server.port, server.url
+    ended = command(url, tmp_path, retries=0, concurrency=1, outage_s=0.3)
+    assert ended.returncode == FAILED_ITEMS
+    assert re.search(r"teachers\.t: no endpoint answers \(.*\bConnection refused\b", ended.stderr)
+    assert "run again to go on" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    # Those that found out have lines; of the others nothing is said, and nothing is wrong.
+    assert len(failed(tmp_path)) == FAILURES
+    assert len(lines(tmp_path)) == FAILURES
+    with start_server(tmp_path, port=port, latency_ms=1):
+        ended = command(url, tmp_path)
     assert ended.returncode == DONE, ended.stderr
     assert_equal(tmp_path, healthy.outputs)
 

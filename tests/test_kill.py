@@ -354,7 +354,7 @@ def mortal(call):
         return done
     return called
 
-os.write, os.replace = mortal(os.write), mortal(os.replace)
+os.write, os.writev, os.replace = mortal(os.write), mortal(os.writev), mortal(os.replace)
 from cotgen.cli import app
 app()
 """

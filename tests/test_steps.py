@@ -1,10 +1,11 @@
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rows import tags_outside_fences
 
 from cotgen.records import Attempt, Completion, Finish
-from cotgen.steps import CLOSE, MARKS, OPEN, Style, parse, split, tags
+from cotgen.steps import CLOSE, MARKS, OPEN, Style, Uncut, parse, split, tags
 
 FENCED = f"```xml\n{OPEN}\n{CLOSE}\n```\n"
 
@@ -29,6 +30,24 @@ def boundary(text: str, reasoning: str = "", finish: Finish = "stop") -> tuple[s
     assert parsed.text == parsed.thought + parsed.solution
     assert parsed.finish == finish
     return parsed.thought, parsed.solution
+
+
+encodable = st.text(
+    st.sampled_from('\n\n\n"\\{}:,[]tex\x7f\r\0é😀') | st.characters(exclude_categories=["Cs"])
+)
+
+
+@given(text=encodable, separator=separators)
+@example('\n\n"},{"text":"\\n"\n', "\n")
+@example("\\n\\\n", "\n")
+@settings(derandomize=True, max_examples=1000, database=None, deadline=None)
+def test_steps_that_are_not_cut_are_written_as_those_that_are(text: str, separator: str) -> None:
+    uncut, cut = Uncut(text, separator), split(text, separator)
+    # Verdicts stand on a digest of these bytes.
+    assert uncut.json() == msgspec.json.encode(cut)
+    seen: object = uncut
+    assert seen == cut
+    assert (len(uncut), uncut[1:], hash(uncut)) == (len(cut), cut[1:], hash(cut))
 
 
 @given(text=texts, separator=separators)

@@ -82,6 +82,7 @@ def exit_code(error: BaseException) -> int:
     codes: dict[type[BaseException], int] = {
         RunLocked: LOCKED,
         HubError: FAILED_ITEMS,
+        TeacherError: FAILED_ITEMS,
         LimitReached: LIMIT,
         Stopped: INTERRUPTED,
         KeyboardInterrupt: INTERRUPTED,

@@ -39,7 +39,7 @@ from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import FILTERED, Judgeable, Run, Sieve, shape_of
 from cotgen.series import paid_for
-from cotgen.store import Journal, replace_file
+from cotgen.store import InOrder, Journal, replace_file
 from cotgen.store.folder import Settings
 from cotgen.store.journal import Spent
 from cotgen.summary import Dropped, State, Summary
@@ -59,7 +59,7 @@ TABLES: dict[Stage, str] = {
 }
 _VERIFIED_AT_ONCE = 256
 _ALL_SAVED = "every completion that came in is saved, and the next run goes on from there"
-_BEAT_S = 1.0
+_BEAT_S, _SOON_S = 1.0, 0.1
 _QUICK = (50_000, 20, 20)
 
 
@@ -190,6 +190,8 @@ class _Work:
         self.spent: dict[str, Spent] | None = None
         self.growth_failed = 0
         self.limit: LimitReached | None = None
+        self.down: dict[str, TeacherError] = {}
+        self.searched = InOrder(run.attempts)
         self.emitted = False
         self.begun: Collection[str] | None = None
         """The only searches to go on with; None: all that are owed."""
@@ -360,8 +362,9 @@ class _Work:
             self.ending.in_flight = lambda: sum(flow.in_flight for flow in online)
             # Not `or {}`: the journal goes on counting in this very dict.
             self.watch.see(live, {} if self.spent is None else self.spent)
-            beating = asyncio.create_task(self._beat())
-            stack.callback(beating.cancel)
+            for task in (self._beat(), self._write_soon()):
+                stack.callback(asyncio.create_task(task).cancel)
+            stack.callback(self.searched.flush)
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
 
@@ -370,6 +373,7 @@ class _Work:
         from being done needs no word."""
         halted = self.budget.halted
         if halted is None:
+            self._heed_outages()
             return
         if isinstance(halted, StoreError):
             lost = f"{self.budget.unsaved:,} completions could not be saved any more"
@@ -379,11 +383,25 @@ class _Work:
         if any(next(self._owed_problems(name), None) for name in self.recipe.teachers):
             self.limit = halted
 
+    def _heed_outages(self) -> None:
+        for name, error in self.down.items():
+            raise TeacherError(
+                f"teachers.{name}: {error}; what it was not asked is owed: run again to go on",
+                retryable=True,
+                kind=error.kind,
+            ) from error
+
     async def _beat(self) -> None:
         """Let the watch look at the teachers while nothing is done: a batch can take a day."""
         while True:
             await asyncio.sleep(_BEAT_S)
             self.watch.advance(0)
+
+    async def _write_soon(self) -> None:
+        """Let readers of the table see what was gathered for it."""
+        while True:
+            await asyncio.sleep(_SOON_S)
+            self.run.attempts.flush()
 
     async def _search_with(self, live: tuple[Sampler, Verify | None]) -> None:
         """All searches of one teacher. Teachers do not wait for each other."""
@@ -391,27 +409,35 @@ class _Work:
 
         async def search(problem: Problem) -> None:
             await sampler.places.room()
-            if self.budget.halted:
-                return
+            id = f"{problem.id}@{sampler.name}"
+            self.searched.begin(id)
             try:
-                await self._search_one(problem, sampler, verify)
+                if not self._is_over(sampler.name):
+                    await self._search_one(id, problem, sampler, verify)
             except CotgenError as error:
                 # Requests in flight are being paid for: they end, no new search begins.
                 self.budget.halt(error)
+            finally:
+                self.searched.end(id)
 
         await bounded(self._owed_searches(sampler.name), search, sampler.at_once)
 
-    async def _search_one(self, problem: Problem, sampler: Sampler, verify: Verify | None) -> None:
-        id = f"{problem.id}@{sampler.name}"
+    async def _search_one(
+        self, id: str, problem: Problem, sampler: Sampler, verify: Verify | None
+    ) -> None:
         offered = services(self.recipe, id, problem, sampler, verify)
         try:
             found = await self.recipe.search.search(problem, offered)
         except TeacherError as error:
+            if error.kind == "down":
+                # All that is left would fail so: it stays owed, and no line says otherwise.
+                self.down.setdefault(sampler.name, error)
+                return
             log.warning("%s: %s", id, error)
             if self.run.attempts.has_finished(id):
                 self.growth_failed += 1  # What was there before stays.
             else:
-                self.run.attempts.append(Searched(id, problem.id, sampler.name, (), str(error)))
+                self.searched.put(Searched(id, problem.id, sampler.name, (), str(error)))
         else:
             self._write_attempts(id, problem, sampler.name, found)
         sampler.forget(id)
@@ -423,23 +449,29 @@ class _Work:
     ) -> None:
         """Write a search's line. Attempts that it had before stay: growing only adds."""
         earlier = self.run.attempts.get(id).attempts if self.run.attempts.has_finished(id) else ()
-        fresh = (self._signed(attempt, teacher) for attempt in found[len(earlier) :])
-        attempts = (*earlier, *fresh)
+        attempts = (*earlier, *self._signed(found[len(earlier) :], teacher))
         enough = self.recipe.search.wants_more(len(attempts))
-        self.run.attempts.replace(Searched(id, problem.id, teacher, attempts, enough=enough))
+        self.searched.put(Searched(id, problem.id, teacher, attempts, enough=enough))
 
-    def _signed(self, attempt: Attempt, teacher: str) -> Attempt:
-        """The attempt with the teacher that gave it."""
+    def _signed(self, attempts: list[Attempt], teacher: str) -> list[Attempt]:
+        """The attempts with the teacher that gave them."""
         model = str(getattr(self.recipe.teachers[teacher], "model", ""))
-        origin = msgspec.structs.replace(attempt.origin, teacher=teacher, model=model)
-        return msgspec.structs.replace(attempt, origin=origin)
+        replace = msgspec.structs.replace
+        return [
+            replace(each, origin=replace(each.origin, teacher=teacher, model=model))
+            for each in attempts
+        ]
 
     def _owed_searches(self, teacher: str) -> Iterator[Problem]:
         return (
             self.run.problems.get(problem)
             for problem in self._owed_problems(teacher)
-            if not self.budget.halted
+            if not self._is_over(teacher)
         )
+
+    def _is_over(self, teacher: str) -> bool:
+        """Whether no new search of a teacher shall begin."""
+        return self.budget.halted is not None or teacher in self.down
 
     def _owed_problems(self, teacher: str) -> Iterator[str]:
         begun = self.begun

@@ -51,7 +51,7 @@ class Prompt(BaseModel):
     @property
     def digest(self) -> str:
         """Changes if and only if the text does."""
-        return blake2b(self.text.encode(), digest_size=8).hexdigest()
+        return _digest(self.text)
 
     def check(self, **variables: object) -> None:
         """Raise ValueError if the template cannot be rendered, or never shows the first variable.
@@ -80,6 +80,11 @@ def names() -> list[str]:
     """The templates that come with cotgen."""
     folder = resources.files("cotgen") / "templates"
     return sorted(file.name.removesuffix(".j2") for file in folder.iterdir())
+
+
+@lru_cache(maxsize=64)
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=64)

@@ -137,7 +137,8 @@ class Run:
     @cached_property
     def attempts(self) -> Table[Searched]:
         """A line for each problem and teacher."""
-        return self._table("attempts", Searched)
+        # A line that a kill takes is made again from the journal.
+        return self._table("attempts", Searched, gathered=True)
 
     @cached_property
     def verdicts(self) -> Table[Verified]:
@@ -176,11 +177,11 @@ class Run:
                         f"{path}, byte {offset}: {error}. Delete the file to have it made again"
                     ) from error
 
-    def _table(self, name: str, line_type: type[L]) -> Table[L]:
+    def _table(self, name: str, line_type: type[L], *, gathered: bool = False) -> Table[L]:
         path = self.folder.path / f"{name}.jsonl"
         if not self._write and not path.exists():
             path = Path(os.devnull)  # A stage that has not begun is an empty table.
-        table = Table(path, line_type, write=self._write)
+        table = Table(path, line_type, write=self._write, gathered=gathered)
         self._open.append(table)
         return table
 

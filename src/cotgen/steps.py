@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast, overload
 
-from cotgen.records import Completion, Finish, Step
+import msgspec
+
+from cotgen.records import Completion, Finish, ReadyMade, Step
 
 OPEN, CLOSE = "<think>", "</think>"
 Style = Literal["think", "thinking", "thought", "still"]
@@ -38,6 +40,67 @@ def split(text: str, separator: str = "\n") -> tuple[Step, ...]:
     return tuple(map(Step, _pieces(separator)(text)))
 
 
+class Uncut(ReadyMade, Sequence[Step]):
+    """The steps of a text, cut if somebody looks at them.
+
+    Most are written to a table and not looked at again by the process that sampled them: cutting
+    and encoding thousands of small objects took longer than asking for them.
+    """
+
+    __slots__ = ("_cut", "_separator", "_text")
+
+    def __init__(self, text: str, separator: str) -> None:
+        self._text = text
+        self._separator = separator
+        self._cut: tuple[Step, ...] | None = None
+
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        if self._cut is None:
+            self._cut = split(self._text, self._separator)
+        return self._cut
+
+    def json(self) -> bytes:
+        """The steps as a list of objects."""
+        text = self._text
+        if self._separator != "\n" or _MARK in text or not text:
+            return _encode(self._steps)
+        # Cut in the encoded text, at a character that JSON leaves as it is.
+        found = _encode(text.replace("\n", _MARK)).replace(_MARK_BYTES, _CUT)
+        if _has_run(text):
+            found = found.replace(_CUT_AGAIN, b"\\n")  # A run of newlines ends one step.
+        if text[-1] == "\n":
+            found = found[: -len(_EMPTY)] + b'"'
+        return b'[{"text":%s}]' % found
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Step, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Step | tuple[Step, ...]:
+        return self._steps[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | Uncut) and self._steps == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._steps)
+
+    def __repr__(self) -> str:
+        return repr(self._steps)
+
+
+_encode = msgspec.json.Encoder().encode
+_MARK, _MARK_BYTES = "\x7f", b"\x7f"
+_CUT, _CUT_AGAIN, _EMPTY = b'\\n"},{"text":"', b'"},{"text":"\\n', b'"},{"text":""'
+_has_run = re.compile("\n\n").search
+
+
 @lru_cache(maxsize=16)
 def _pieces(separator: str) -> Callable[[str], list[str]]:
     """What finds the steps; a single character is no prefix of itself, so its pattern is simple."""
@@ -61,14 +124,16 @@ def parse(
     is a thought that was cut off: whatever the server says, such an attempt is unfinished. Several
     thoughts in one text are a flaw.
     """
-    text, finish = inline(completion), completion.finish
+    text, finish = completion.text, completion.finish
     if completion.reasoning:
+        text = inline(completion)
         # Told apart by the server. With a tag more, the text that is trained on would not be.
         if _marks(completion.reasoning) or _marks(completion.text):
             return Parsed(split(text, separator), 0, finish, "tag_collision")
         return _divided(text, len(text) - len(completion.text), separator, finish)
     if "<" not in text and open_in_prompt != "yes":
-        return Parsed(split(text, separator), 0, finish)  # No tag of any style: most texts.
+        # No tag of any style: most texts. Their steps are a tuple to whoever looks at them.
+        return Parsed(cast("tuple[Step, ...]", Uncut(text, separator)), 0, finish)
     marks = _marks(text)
     chosen = style if style != "auto" else marks[0][0] if marks else "think"
     found = [(mark, end) for of, mark, end in marks if of == chosen]

@@ -415,6 +415,8 @@ def _runs(numbers: Sequence[int], width: int | None) -> list[tuple[int, int]]:
 
 def _part(request: Request, first: int, n: int) -> Request:
     """The same request for samples `first` … of the same numbering: seeds go by number."""
+    if (first, n) == (request.sampling.first, request.sampling.n):
+        return request
     shift = first - request.sampling.first
     sampling = msgspec.structs.replace(request.sampling, first=first, n=n)
     return msgspec.structs.replace(request, sampling=sampling, seed=request.seed + shift)

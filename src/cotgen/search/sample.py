@@ -123,7 +123,7 @@ class SampleSearch(Component):
         outcomes: Counter[Outcome] = Counter()
         for sampling in self._waves():
             completions = await services.generate(messages, sampling)
-            fresh = [self._attempt(len(attempts) + i, each) for i, each in enumerate(completions)]
+            fresh = self._attempts(len(attempts), completions)
             attempts += fresh
             if self.until and len(attempts) < self.n:
                 outcomes += await _judged(problem, fresh, services)
@@ -170,23 +170,32 @@ class SampleSearch(Component):
             return Parsed(split(inline(completion), self.step_sep), 0, completion.finish)
         return parse(completion, self.step_sep, self.think, self.open_think_in_prompt)
 
-    def _attempt(self, number: int, completion: Completion) -> Attempt:
-        if self.prefill:
-            completion = _begun(completion, self.prefill)
-        steps, thought_steps, finish, flaw = self._parsed(completion)
-        origin = Origin(
+    def _attempts(self, first: int, completions: list[Completion]) -> list[Attempt]:
+        shared = Origin(
             prompt=self.prompt.name,
             prompt_digest=self.prompt.digest,
-            sample=number,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
-            prompt_tokens=completion.prompt_tokens,
-            tokens=completion.tokens,
         )
-        return Attempt(
-            steps=steps, finish=finish, thought_steps=thought_steps, flaw=flaw, origin=origin
-        )
+        return [
+            self._attempt(
+                completion,
+                msgspec.structs.replace(
+                    shared,
+                    sample=number,
+                    prompt_tokens=completion.prompt_tokens,
+                    tokens=completion.tokens,
+                ),
+            )
+            for number, completion in enumerate(completions, start=first)
+        ]
+
+    def _attempt(self, completion: Completion, origin: Origin) -> Attempt:
+        if self.prefill:
+            completion = _begun(completion, self.prefill)
+        steps, thought_steps, finish, flaw = self._parsed(completion)
+        return Attempt(steps, finish, thought_steps, flaw, origin)
 
 
 def _begun(completion: Completion, prefill: str) -> Completion:

@@ -21,6 +21,8 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding a damaged line raises: msgspec has no error of its own for broken UTF-8."""
 _BLOCK = 1 << 20
 _GATHERED = 1 << 18
+_MOST_PARTS = min(1024, os.sysconf("SC_IOV_MAX"))
+"""How many pieces the kernel takes at once."""
 
 
 @lru_cache(maxsize=1)
@@ -70,10 +72,10 @@ class LineFile:
     def append(self, line: bytes) -> int:
         """Write one line, given without its newline, and return the offset it stands at."""
         offset = self.size
-        self._held.append(line)
-        self._held.append(b"\n")
+        self._held += (line, b"\n")
         self.size += len(line) + 1
-        if not self._gathered or self.size - self._held_from >= _GATHERED:
+        held = self.size - self._held_from
+        if not self._gathered or held >= _GATHERED or len(self._held) >= _MOST_PARTS:
             self.flush()
         if time.monotonic() - self._synced_at > SYNC_EVERY_S:
             self._sync_soon()
@@ -83,12 +85,13 @@ class LineFile:
         """Hand over what was gathered. On failure the file ends before it."""
         if not self._held:
             return
-        offset, data = self._held_from, b"".join(self._held)
-        self._held.clear()
+        offset, parts, self._held = self._held_from, self._held, []
         try:
-            written = os.write(self._fd, data)
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
+            written = os.writev(self._fd, parts)
+            if written < self.size - offset:
+                data = b"".join(parts)
+                while written < len(data):
+                    written += os.write(self._fd, data[written:])
         except OSError as error:
             os.ftruncate(self._fd, offset)
             self.size = offset

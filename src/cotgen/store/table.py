@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from cotgen.errors import StoreError
+from cotgen.records import ReadyMade
 from cotgen.store.lines import UNREADABLE, LineFile
 
 
@@ -29,6 +30,14 @@ class _Head(msgspec.Struct):
     error: str = ""
 
 
+class Encoded(NamedTuple):
+    """A line that is ready to be written."""
+
+    id: str
+    data: bytes
+    error: str
+
+
 L = TypeVar("L", bound=Identified)
 
 
@@ -39,10 +48,13 @@ class Table(Generic[L]):
     replaces it; appending a second line for a finished id is a bug and refused.
     """
 
-    def __init__(self, path: Path, line_type: type[L], *, write: bool = True) -> None:
-        self._file = LineFile(path, write=write)
+    def __init__(
+        self, path: Path, line_type: type[L], *, write: bool = True, gathered: bool = False
+    ) -> None:
+        self._file = LineFile(path, write=write, gathered=gathered)
+        self._gathered = gathered
         self._decoder = msgspec.json.Decoder(line_type)
-        self._encoder = msgspec.json.Encoder()
+        self._encoder = msgspec.json.Encoder(enc_hook=_own_json)
         self._offsets: dict[str, int] = {}
         self._failed: set[str] = set()
         self._dead = 0
@@ -80,12 +92,24 @@ class Table(Generic[L]):
         """Add the line of a new id, or the line that replaces a failure."""
         if self.has_finished(line.id):
             raise AssertionError(f"{self.path.name}: a second line for {line.id}")
-        self._note(line.id, self._file.append(self._encoder.encode(line)), _error_of(line))
+        self.write(self.encoded(line))
 
     def replace(self, line: L) -> None:
         """Add a line that takes the place of the id's earlier one, if there is one."""
         self._failed.add(line.id)
         self.append(line)
+
+    def encoded(self, line: L) -> Encoded:
+        """A line as it will stand in the file."""
+        return Encoded(line.id, self._encoder.encode(line), getattr(line, "error", ""))
+
+    def write(self, line: Encoded) -> None:
+        """Add a line that takes the place of the id's earlier one, if there is one."""
+        self._note(line.id, self._file.append(line.data), line.error)
+
+    def flush(self) -> None:
+        """Hand what was gathered to the kernel."""
+        self._file.flush()
 
     def get(self, id: str) -> L:
         """The id's last line."""
@@ -132,7 +156,7 @@ class Table(Generic[L]):
         rewritten.replace(self.path)
         _sync_folder(self.path.parent)
         self._file.close()
-        self._file = LineFile(self.path)
+        self._file = LineFile(self.path, gathered=self._gathered)
         self._offsets, self._dead = offsets, 0
 
     def digest(self) -> str:
@@ -179,8 +203,8 @@ _DAMAGED = (
 )
 
 
-def _error_of(line: object) -> str:
-    return getattr(line, "error", "")
+def _own_json(value: ReadyMade) -> msgspec.Raw:
+    return msgspec.Raw(value.json())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -26,7 +26,7 @@ OPENAI = "https://api.openai.com/v1"
 
 
 class OpenAITeacher(Component):
-    """A chat endpoint that speaks OpenAI's protocol, over aiohttp or the `openai` package.
+    """A chat endpoint that speaks OpenAI's protocol, asked by us or by the `openai` package.
 
     A server that answers fewer samples than one request asks for (`n`) is noticed, and asked one
     request a sample from then on. Several addresses of one model (`base_urls`) share the work:
@@ -177,9 +177,10 @@ class OpenAITeacher(Component):
             return
         from cotgen.teachers.wire.http import wired
 
+        # A server that repeats the header repeats the key.
+        secrets = self._secret(), *headers.values()
         headers = {"Authorization": f"Bearer {key}", **headers}
         limits = self.timeout_s, self.outage_s
-        secrets = self._secret(), *headers.values()
         async with wired(self.addresses, self._path, headers, limits, secrets) as wire:
 
             async def send(body: dict[str, Any]) -> bytes | Refused:

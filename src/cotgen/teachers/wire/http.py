@@ -1,32 +1,31 @@
-"""Requests over aiohttp: 5–40 times cheaper for the client than the `openai` package (facts.md §1).
+"""Requests to the endpoints of one teacher: over connections of our own, or through a proxy.
 
-Connections are bounded by who asks, not by a pool. They are dropped before a server drops them:
-vLLM keeps idle ones for 5 s, and a request sent into a closing connection is lost.
+What is asked rarely (lists of models, metrics, whether an endpoint is back) goes over aiohttp, and
+so does everything where the environment names a proxy.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import aiohttp
 
 from cotgen.errors import RecipeError, TeacherError
+from cotgen.teachers.wire.connections import Connections, made_socket
 from cotgen.teachers.wire.endpoints import FAILURES, Endpoint, Endpoints
+from cotgen.teachers.wire.failures import CONNECT_S, KEEP_ALIVE_S, Reply, lost, silent, unreachable
 from cotgen.teachers.wire.refusals import OVERLOADED, Refused, described, retry_after
 
-_KEEP_ALIVE_S = 4.0
-_CONNECT_S = 10.0
 _LOOK_S = 5.0
 _SHORTEST_SECRET = 6
 """What is shorter would be found in texts that have nothing to do with it."""
 _AWAY = frozenset((502, 503, 504))
 """Statuses of a proxy whose server is away."""
+_Post = Callable[[bytes], Awaitable[Reply]]
 
 
 class Wire:
@@ -37,11 +36,13 @@ class Wire:
         session: aiohttp.ClientSession,
         endpoints: Endpoints,
         path: str,
+        posts: Mapping[str, _Post],
         secrets: Sequence[str],
     ) -> None:
         self._session = session
         self._endpoints = endpoints
         self._path = path
+        self._posts = posts
         self._secrets = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET]
 
     async def post(self, body: bytes) -> bytes | Refused:
@@ -52,48 +53,20 @@ class Wire:
         endpoint = await self._endpoints.pick()
         endpoint.in_flight += 1
         try:
-            answer = await self._post(endpoint.url + self._path, body)
+            reply = await self._posts[endpoint.url](body)
         except TeacherError as error:
             self._endpoints.failed(endpoint, str(error))
             raise
         finally:
             endpoint.in_flight -= 1
+        read = self._without_secrets(reply.body)
+        answer = read if 200 <= reply.status < 300 else self._refused(reply, read, endpoint)
         self._note(endpoint, answer)
         return answer
 
-    async def _post(self, url: str, body: bytes) -> bytes | Refused:
-        try:
-            async with self._session.post(url, data=body, allow_redirects=False) as response:
-                read = self._without_secrets(await response.read())
-                if 200 <= response.status < 300:
-                    return read
-                return self._refused(response, read)
-        except TimeoutError as error:
-            before = isinstance(error, aiohttp.ConnectionTimeoutError)
-            said = "could not connect in time" if before else "no byte came in time"
-            raise TeacherError(
-                f"timeout: {said}", retryable=True, kind="timeout", costly=not before
-            ) from error
-        except aiohttp.ClientConnectorError as error:
-            # A certificate stays as it is; a name or a port may come back.
-            passing = not isinstance(error, aiohttp.ClientConnectorCertificateError)
-            said = _unreachable(error)
-            raise TeacherError(said, retryable=passing, kind="no connection") from error
-        except (aiohttp.InvalidURL, ValueError) as error:
-            raise RecipeError(f"{url}: no address that can be asked: {error}"[:300]) from error
-        except (aiohttp.ClientError, OSError) as error:
-            # The request was sent: it may have been worked on, and paid for.
-            raise TeacherError(
-                f"connection lost: {type(error).__name__}: {error}"[:300],
-                retryable=True,
-                kind="connection lost",
-                costly=True,
-            ) from error
-
-    def _refused(self, response: aiohttp.ClientResponse, read: bytes) -> Refused:
+    def _refused(self, reply: Reply, read: bytes, endpoint: Endpoint) -> Refused:
         said, code = described(read)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Refused(response.status, said, str(response.url), code, headers)
+        return Refused(reply.status, said, endpoint.url + self._path, code, reply.headers)
 
     def _without_secrets(self, read: bytes) -> bytes:
         """The body without what was sent in headers: some servers repeat it."""
@@ -163,25 +136,56 @@ async def wired(
     secrets: Sequence[str],
 ) -> AsyncIterator[Wire]:
     """Open connections; `limits` are the seconds without a byte and those without an endpoint."""
-    read_s, patience_s = limits
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=read_s)
-    connector = aiohttp.TCPConnector(
-        limit=0, keepalive_timeout=_KEEP_ALIVE_S, socket_factory=_socket
-    )
-    sent = {"Content-Type": "application/json", "Accept": "application/json", **headers}
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        headers=sent,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        # Only where there is a proxy: looking for one costs two threads a request.
-        trust_env=bool(getproxies()),
-    ) as session:
+    silence_s, patience_s = limits
+    headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+    proxied = bool(getproxies())
+    async with _session(headers, silence_s, proxied) as session, AsyncExitStack() as stack:
+        posts: dict[str, _Post] = {}
+        for url in urls:
+            if proxied:
+                posts[url] = _through_session(session, url + path)
+            else:
+                opened = Connections(url + path, headers, silence_s)
+                stack.callback(opened.close)
+                posts[url] = opened.post
         endpoints = Endpoints(urls, _looker(session), patience_s)
+        stack.callback(endpoints.close)
+        yield Wire(session, endpoints, path, posts, secrets)
+
+
+def _session(headers: Mapping[str, str], silence_s: float, proxied: bool) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=made_socket
+        ),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=silence_s),
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=proxied,
+    )
+
+
+def _through_session(session: aiohttp.ClientSession, url: str) -> _Post:
+    """How to post where there may be a proxy in between."""
+
+    async def post(body: bytes) -> Reply:
         try:
-            yield Wire(session, endpoints, path, secrets)
-        finally:
-            endpoints.close()
+            async with session.post(url, data=body, allow_redirects=False) as response:
+                names = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, names, await response.read())
+        except TimeoutError as error:
+            connected = not isinstance(error, aiohttp.ConnectionTimeoutError)
+            raise silent(connected=connected) from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise unreachable(error.certificate_error, error.host, error.port) from error
+        except aiohttp.ClientConnectorError as error:
+            raise unreachable(error.os_error, error.host, error.port) from error
+        except (aiohttp.InvalidURL, ValueError) as error:
+            raise RecipeError(f"{url}: no address that can be asked: {error}"[:300]) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise lost(f"{type(error).__name__}: {error}") from error
+
+    return post
 
 
 def _looker(session: aiohttp.ClientSession) -> Callable[[str], Awaitable[bool]]:
@@ -200,24 +204,3 @@ def _looker(session: aiohttp.ClientSession) -> Callable[[str], Awaitable[bool]]:
 
 def _short() -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=_LOOK_S)
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices a peer that is gone: an answer may take an hour to begin."""
-    family, kind, proto, _, _ = address
-    made = socket.socket(family=family, type=kind, proto=proto)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
-
-
-def _unreachable(error: aiohttp.ClientConnectorError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"no such host: {error.host}"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"certificate refused: {error.certificate_error}"[:300]
-    code = error.os_error.errno
-    said = os.strerror(code) if code else str(error)
-    return f"no connection to {error.host}:{error.port}: {said}"[:300]

@@ -21,13 +21,16 @@ class _Message(msgspec.Struct):
     reasoning_content: str | None = None  # DeepSeek, older vLLM
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _Choice(msgspec.Struct):
     message: _Message = msgspec.field(default_factory=_Message)
     text: str | None = None  # /completions has no message
     index: int | None = None
     finish_reason: str | None = None
     stop_reason: str | int | None = None
-    logprobs: msgspec.Raw = msgspec.Raw(b"null")
+    logprobs: msgspec.Raw = _NULL
 
 
 class _Usage(msgspec.Struct):
@@ -37,7 +40,7 @@ class _Usage(msgspec.Struct):
 
 class _Reply(msgspec.Struct):
     choices: list[_Choice]
-    usage: msgspec.Raw = msgspec.Raw(b"null")
+    usage: msgspec.Raw = _NULL
     system_fingerprint: str | None = None
 
 
@@ -60,27 +63,28 @@ def completions(body: bytes, n: int) -> list[Completion]:
     reply = _read(body)
     choices = reply.choices
     if len(choices) > 1:
-        choices = sorted(choices, key=lambda choice: choice.index or 0)[:n]
+        choices = sorted(choices, key=_index)[:n]
     if not choices:
         raise _bad("the reply holds no choices")
     texts = [_texts(choice) for choice in choices]
     # An empty choice beside others was paid for, and is kept as an attempt without an answer. One
     # that was cut off may be empty: hidden reasoning can use up all of max_tokens.
-    ended = all(_finish(choice.finish_reason) == "stop" for choice in choices)
-    if ended and not any(text or reasoning for text, reasoning in texts):
+    finishes = [_finish(choice.finish_reason) for choice in choices]
+    if not any(map(any, texts)) and set(finishes) == {"stop"}:
         raise _bad("the reply holds no text")
     prompt_tokens, completion_tokens = _usage(reply.usage)
     tokens = shares(completion_tokens, [len(text) + len(why) for text, why in texts])
+    fingerprint = clean(reply.system_fingerprint or "")
     return [
         Completion(
             text=text,
-            finish=_finish(choice.finish_reason),
+            finish=finishes[number],
             reasoning=reasoning,
             tokens=tokens[number],
             prompt_tokens=prompt_tokens if number == 0 else 0,
             logprobs=_logprobs(choice.logprobs),
             stop_reason="" if choice.stop_reason is None else clean(str(choice.stop_reason)),
-            fingerprint=clean(reply.system_fingerprint or ""),
+            fingerprint=fingerprint,
         )
         for number, (choice, (text, reasoning)) in enumerate(zip(choices, texts, strict=True))
     ]
@@ -120,7 +124,7 @@ def _usage(raw: msgspec.Raw) -> tuple[int, int]:
 
 def _logprobs(raw: msgspec.Raw) -> tuple[float, ...]:
     """Log-probabilities of the sampled tokens, where they were sent in a known shape."""
-    if bytes(raw) == b"null":
+    if raw is _NULL or bytes(raw) == b"null":
         return ()
     try:
         found = _decode_logprobs(raw) or _Logprobs()
@@ -132,13 +136,17 @@ def _logprobs(raw: msgspec.Raw) -> tuple[float, ...]:
     return tuple(value for value in found.token_logprobs or () if value is not None)
 
 
+def _index(choice: _Choice) -> int:
+    return choice.index or 0
+
+
 def _texts(choice: _Choice) -> tuple[str, str]:
     message = choice.message
-    reasoning = message.reasoning or message.reasoning_content or ""
+    reasoning = message.reasoning or message.reasoning_content
     content = message.content or choice.text or ""
     if isinstance(content, list):
         content = "".join(part.text for part in content)
-    return clean(content), clean(reasoning)
+    return clean(content), clean(reasoning) if reasoning else ""
 
 
 def _finish(reason: str | None) -> Finish:
