@@ -56,8 +56,8 @@ def test_case_is_judged_as_written(case: dict[str, object]) -> None:
 def test_there_are_enough_cases_of_each_outcome_and_few_are_open() -> None:
     outcomes = Counter(case["outcome"] for case in CASES)
     assert min(outcomes[each] for each in ("correct", "incorrect", "unverifiable")) >= 50
-    assert len(CASES) >= 2_500
-    assert sum("open" in case for case in CASES) <= 0.03 * len(CASES)
+    assert len(CASES) >= 3_500
+    assert sum("open" in case for case in CASES) <= 0.01 * len(CASES)
 
 
 def test_cases_are_written_once_and_say_what_they_are() -> None:
