@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
-from functools import cache
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -34,7 +34,7 @@ from cotgen.limits import Allowance, Budget
 from cotgen.loading import Loader, gone, refuse_test_problems
 from cotgen.protocols import Verify
 from cotgen.publish import write_card
-from cotgen.publish.files import CARD
+from cotgen.publish.files import CARD, told
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import FILTERED, Judgeable, Run, Sieve, shape_of
@@ -191,12 +191,16 @@ class _Work:
         self.growth_failed = 0
         self.limit: LimitReached | None = None
         self.down: dict[str, TeacherError] = {}
-        self.searched = InOrder(run.attempts)
         self.emitted = False
         self.begun: Collection[str] | None = None
         """The only searches to go on with; None: all that are owed."""
         # Now: a benchmark that cannot be read is noticed before anything is paid.
         self.benchmarks = digest_of_files(recipe.filters)
+
+    @cached_property
+    def searched(self) -> InOrder[Searched]:
+        """Where searches write their lines."""
+        return InOrder(self.run.attempts)
 
     def begin(self, stop: Stop) -> None:
         """Heed the limits, and whoever wants the run to stop."""
@@ -293,8 +297,8 @@ class _Work:
             path.unlink(missing_ok=True)
             return
         said = msgspec.structs.replace(self.summary, seconds={})
-        told = msgspec.json.encode(said).decode()
-        digest = _digest(manifest.datasets, self.recipe.settings(), told)
+        summary = msgspec.json.encode(said).decode()
+        digest = _digest(manifest.datasets, told(self.recipe.settings()), summary)
         if manifest.card != digest or not path.exists():
             write_card(folder.path)
             manifest.card = digest

@@ -12,6 +12,7 @@ import yaml
 
 from cotgen import publish
 from cotgen.errors import RecipeError
+from cotgen.publish import files
 from cotgen.publish.card import BEGIN, END
 from cotgen.publish.markdown import fenced, inline, table
 from cotgen.publish.merging import card, merged
@@ -79,8 +80,19 @@ def test_the_card_shows_a_row_of_each_dataset_and_the_recipe(made: Path) -> None
     recipe = re.search(r"```yaml\n(.*?)\n```", text, re.DOTALL)
     assert recipe is not None
     saved = yaml.safe_load((made / "recipe.yaml").read_text(encoding="utf-8"))
-    assert yaml.safe_load(recipe[1]) == saved
+    assert yaml.safe_load(recipe[1]) == files.told(saved)
     assert 'load_dataset("org/chains", "sft", split="train")' in text
+
+
+def test_addresses_limits_and_webhooks_are_not_published() -> None:
+    recipe = {
+        "name": "r",
+        "teachers": {"t": {"kind": "openai", "model": "m", "base_url": "http://10.0.0.7/v1"}},
+        "limits": {"cost_usd": 5},
+        "notify": {"webhook": "https://hooks.example.org/T0/secret"},
+    }
+    told = {"name": "r", "teachers": {"t": {"kind": "openai", "model": "m"}}}
+    assert files.told(recipe) == told
 
 
 def test_the_same_run_gives_the_same_card(made: Path) -> None:

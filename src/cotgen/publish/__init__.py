@@ -127,14 +127,14 @@ def _secrets(parcel: Parcel) -> Iterator[str]:
     publication = parcel.publication
     own = named_secrets(publication.recipe)
     rows = {*publication.row_files()}
-    for name, path in publication.files().items():
-        if name in rows:
-            for row, kind in secrets_in_rows(path, own):
-                yield f"{path}: row {row} holds {kind}"
+    for name, data in publication.files().items():
+        if name in rows and isinstance(data, Path):
+            for row, kind in secrets_in_rows(data, own):
+                yield f"{data}: row {row} holds {kind}"
         else:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = (data if isinstance(data, bytes) else data.read_bytes()).decode(errors="replace")
             for number, line in enumerate(text.splitlines(), 1):
                 if kind := secret_in(line, own):
-                    yield f"{path}: line {number} holds {kind}"
+                    yield f"{publication.folder / name}: line {number} holds {kind}"
     if kind := secret_in(parcel.card, own):
         yield f"{CARD} (made from the above): it holds {kind}"

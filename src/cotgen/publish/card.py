@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import yaml
 from msgspec import UNSET
 
 from cotgen.publish.files import VERSION, Config, Publication
@@ -285,14 +284,17 @@ def _licences(sources: list[Source]) -> Iterator[str]:
 def _again(publication: Publication) -> Iterator[str]:
     yield "## How to make it again"
     code = f"pip install cotgen=={VERSION}\ncotgen run recipe.yaml"
-    yield "`recipe.yaml` of this repository is the resolved recipe, the same as below."
+    yield (
+        "`recipe.yaml` of this repository is the resolved recipe, the same as below. Addresses, "
+        "limits and notifications are left out; they change no row."
+    )
     yield fenced(code, "bash")
     yield (
         "Ids, seeds and the order of the rows follow from the recipe. The rows are the same byte "
         "for byte if the teachers answer the same, which hosted models do not promise."
     )
-    text = yaml.safe_dump(publication.recipe, sort_keys=False, allow_unicode=True, width=100)
-    yield f"<details><summary>The resolved recipe</summary>\n\n{fenced(text, 'yaml')}\n\n</details>"
+    text = fenced(publication.recipe_text, "yaml")
+    yield f"<details><summary>The resolved recipe</summary>\n\n{text}\n\n</details>"
 
 
 def _languages(looks: dict[str, Look]) -> list[str]:

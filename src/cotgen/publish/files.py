@@ -67,9 +67,9 @@ class Publication(NamedTuple):
         return self.folder / "datasets"
 
     @property
-    def recipe_file(self) -> Path:
-        """The resolved recipe."""
-        return self.folder / "recipe.yaml"
+    def recipe_text(self) -> str:
+        """The recipe as it is published."""
+        return yaml.safe_dump(self.recipe, sort_keys=False, allow_unicode=True, width=100)
 
     def row_files(self) -> Iterator[str]:
         """The files that hold a line for each row: the rows, and where they came from."""
@@ -77,11 +77,11 @@ class Publication(NamedTuple):
         for config in self.configs:
             yield from config.origins
 
-    def files(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path | bytes]:
         """Every file that is sent, the card aside, by its path in the repository."""
         names = sorted([*self.extras, *self.row_files()])
-        found = {name: self.datasets / name for name in names}
-        return found | {"recipe.yaml": self.recipe_file}
+        found: dict[str, Path | bytes] = {name: self.datasets / name for name in names}
+        return found | {"recipe.yaml": self.recipe_text.encode()}
 
     def outdated(self, paths: Iterable[str]) -> list[str]:
         """Those of a repository's files that an earlier push of these datasets has left behind."""
@@ -92,7 +92,7 @@ class Publication(NamedTuple):
 def read_publication(folder: Path) -> Publication:
     """Read a run that is to be published. Raises RecipeError if there is nothing to publish."""
     saved_shape(folder)
-    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    recipe = told(yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8")))
     made = RunFolder(folder).manifest.datasets
     unfinished = [name for name, about in made.items() if "rows" not in about]
     if unfinished or not made:
@@ -111,6 +111,23 @@ def read_publication(folder: Path) -> Publication:
     return Publication(
         folder, recipe, read_summary(folder), [each for each in configs if each.all_rows], extras
     )
+
+
+_OURS = {"limits", "series", "notify"}
+_ADDRESSES = {"base_url", "base_urls"}
+
+
+def told(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A resolved recipe without what is nobody else's business and changes no row: the addresses
+    of machines, what may be spent, and whom to tell."""
+    public = {section: each for section, each in recipe.items() if section not in _OURS}
+    teachers = public.get("teachers")
+    if isinstance(teachers, dict):
+        public["teachers"] = {
+            name: {key: value for key, value in each.items() if key not in _ADDRESSES}
+            for name, each in teachers.items()
+        }
+    return public
 
 
 def _all_data(configs: Iterable[Config]) -> Iterator[str]:
