@@ -21,6 +21,10 @@ where they are read several times. With 8 MB a row costs a third more."""
 _ROW_GROUP_BYTES = 32 << 20
 """About so many bytes are one row group of Parquet: readers dislike many small ones."""
 
+_SYNC_BYTES = 64 << 20
+"""So often the disk is asked to catch up: it can take longer than the processor, and would do
+nothing until the end."""
+
 
 @lru_cache(maxsize=1)
 def _other_core() -> ThreadPoolExecutor:
@@ -147,6 +151,7 @@ class _Shard:
         self._tables: list[Any] = []
         self._writing: Future[None] | None = None
         self._syncing: list[Future[None]] = []
+        self._unsynced = 0
 
     def _opened(self, suffix: str) -> IO[bytes]:
         return self._stack.enter_context(self.drafts[suffix].open("wb"))
@@ -155,6 +160,9 @@ class _Shard:
         """Some rows, in their three forms."""
         self._lines.write(lines)
         self._origins.write(origins)
+        self._unsynced += len(lines)
+        if self._unsynced >= _SYNC_BYTES and all(each.done() for each in self._syncing):
+            self._sync()
         self._tables.append(table)
         if sum(each.nbytes for each in self._tables) >= _ROW_GROUP_BYTES:
             self._write_tables()
@@ -182,8 +190,11 @@ class _Shard:
             self._writing.exception()  # What became of it no longer matters.
         self._stack.close()
         if whole:
-            # A disk may take as long for this as the processor for the next shard.
-            self._syncing = [sync_soon(draft) for draft in self.drafts.values()]
+            self._sync()
+
+    def _sync(self) -> None:
+        self._unsynced = 0
+        self._syncing += [sync_soon(draft) for draft in self.drafts.values()]
 
     def synced(self) -> None:
         """Wait for the disk. Raises OSError."""
