@@ -133,11 +133,11 @@ def test_spent_counts_everything_that_was_ever_paid(path: Path) -> None:
         entry("p@phi", "k/0", Completion("", tokens=5), teacher="phi"),
     )
     journal = opened(path, ("p@qwen",))
-    assert journal.spent == {"qwen": Spent(3, 3, 16, 15), "phi": Spent(1, 1, 0, 5)}
+    assert journal.spent == {"qwen": Spent(3, 16, 15, 3), "phi": Spent(1, 0, 5, 1)}
     journal.append(entry("r@phi", "k/0", teacher="phi"))
-    assert journal.spent["phi"] == Spent(2, 2, 3, 12)
+    assert journal.spent["phi"] == Spent(2, 3, 12, 2)
     journal.forget("r@phi")
-    assert journal.spent["phi"] == Spent(2, 2, 3, 12)
+    assert journal.spent["phi"] == Spent(2, 3, 12, 2)
     journal.close()
 
 

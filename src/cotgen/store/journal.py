@@ -33,12 +33,12 @@ class Entry(Record, frozen=True):
 
 
 class Spent(msgspec.Struct):
-    """What a teacher was paid for so far, in answered requests, completions and tokens."""
+    """What a teacher was paid for so far, in completions, tokens and answered requests."""
 
-    requests: int = 0
     completions: int = 0
     prompt_tokens: int = 0
     tokens: int = 0
+    requests: int = 0
 
     def count(self, entry: Entry) -> None:
         """Count one more reply."""
