@@ -102,7 +102,8 @@ def run(
     """Run a recipe, or go on with its run. Running again resumes."""
     from cotgen.scheduling.log import noted
 
-    with noted(log, str(recipe)) as note, _errors():
+    # The outer one is for a log that cannot be opened, the inner one for what is noted in it.
+    with _errors(), noted(log, str(recipe)) as note, _errors():
         if env_file:
             from cotgen.environment import use_environment
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from cotgen.errors import RecipeError
+from cotgen.store.folder import holder
 from cotgen.summary import State, Summary, read_summary
 
 _TOUCHED = ("summary.json", "manifest.json", "run.log", "journal.jsonl", "attempts.jsonl")
@@ -68,28 +68,11 @@ def _run(folder: Path) -> Listed:
 
 
 def _state(folder: Path, summary: Summary) -> tuple[State | Literal["running", "killed"], str]:
-    holder = _holder(folder / ".lock")
-    if holder:
-        return holder
+    if held := holder(folder):
+        return held
     if summary.state:
         return summary.state, summary.said
     return ("complete" if summary.rows else "unfinished"), ""  # Of a version before states.
-
-
-def _holder(lock: Path) -> tuple[Literal["running", "killed"], str] | None:
-    """Who works on a run, or was killed while it did. A holder signs the file, and wipes it."""
-    try:
-        with lock.open("rb") as file:
-            name = file.read(200).decode("utf-8", "replace")
-            if not name:
-                return None
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return "running", name
-            return "killed", name
-    except OSError:
-        return None
 
 
 def _touched(folder: Path) -> str:
