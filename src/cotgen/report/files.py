@@ -64,8 +64,8 @@ def price_of(recipe: Recipe, teacher: str) -> tuple[float, float]:
 
 
 def facts_of(recipe: Recipe, folder: Path) -> Facts:
-    """The recipe in a few lines, and for comparisons all of it that may leave the machine: a page is
-    mailed, and a webhook's address is a key."""
+    """The recipe in a few lines, and for comparisons all of it that may leave the machine: a page
+    is mailed, and a webhook's address is a key."""
     search, problems = recipe["search"], recipe["problems"]
     sampling = [
         f"{name.replace('_', ' ')} {search[name]}"
