@@ -262,7 +262,7 @@ def show(
     with _errors():
         from cotgen import display, trace
 
-        folder = Path(run) if Path(run).is_dir() else outputs / run
+        folder = _folder(run, outputs)
         if dataset is not None:
             trace.show_row(folder, dataset, split.value, row)
         elif id is not None:
@@ -306,7 +306,7 @@ def view(
     with _errors():
         from cotgen.view import is_private, serve
 
-        folder = Path(run) if Path(run).is_dir() else outputs / run
+        folder = _folder(run, outputs)
         if not is_private(host):
             typer.echo(f"cotgen: whoever reaches {host} can read {folder}", err=True)
 
@@ -409,7 +409,7 @@ def push(
     with _errors():
         from cotgen import display, publish
 
-        folder = Path(run) if Path(run).is_dir() else outputs / run
+        folder = _folder(run, outputs)
         if dry_run:
             display.show_parcel(publish.pack(folder, repo, accept_licences=accept_licences), repo)
             return
@@ -457,7 +457,10 @@ def audit(
 
 
 def _folder(run: str, outputs: Path) -> Path:
-    return Path(run) if Path(run).is_dir() else outputs / run
+    """A run's folder by its path or name: any other folder of that name is not meant."""
+    here, named = Path(run), outputs / run
+    is_named = (named / "manifest.json").exists() and not (here / "manifest.json").exists()
+    return named if is_named or not here.is_dir() else here
 
 
 def _load(path: Path, sets: list[str] | None, limit: int | None, name: str | None) -> Recipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -44,9 +45,10 @@ def listed(outputs: Path) -> list[Listed]:
 
 def _runs(outputs: Path) -> Iterator[Listed]:
     for entry in os.scandir(outputs):
-        folder = Path(entry.path)
-        if entry.is_dir() and (folder / "manifest.json").exists():
-            yield _run(folder)
+        # A folder that we may not read (lost+found of a volume) or that is just deleted is no run.
+        with suppress(PermissionError, FileNotFoundError):
+            if (Path(entry.path) / "manifest.json").is_file():
+                yield _run(Path(entry.path))
 
 
 def _run(folder: Path) -> Listed:
@@ -78,4 +80,4 @@ def _state(folder: Path, summary: Summary) -> tuple[State | Literal["running", "
 def _touched(folder: Path) -> str:
     """When a file of the run was last written, ISO 8601, UTC."""
     times = [path.stat().st_mtime for name in _TOUCHED if (path := folder / name).exists()]
-    return datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(max(times, default=0), UTC).isoformat(timespec="seconds")

@@ -177,8 +177,9 @@ def _ended(folder: Path, code: int, said: str, summary: Summary) -> Ended:
 def one_line(summary: Summary, said: str) -> str:
     """A run's numbers for a mail."""
     parts = [summary.state + (f" ({' '.join(said.split())})" if said else "")]
-    parts.append(f"{summary.solved:,} of {summary.problems:,} problems solved")
-    parts.append(f"{summary.attempts:,} attempts")
+    if summary.problems:  # A start that was broken off has counted nothing yet.
+        parts.append(f"{summary.solved:,} of {summary.problems:,} problems solved")
+        parts.append(f"{summary.attempts:,} attempts")
     parts += [f"{rows:,} {name} rows" for name, rows in summary.rows.items()]
     if summary.cost_usd:
         parts.append(f"${summary.cost_usd:,.4f}")
