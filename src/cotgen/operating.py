@@ -103,7 +103,9 @@ def operate_night(recipe: Recipe, order: Order, today: date, voice_of: Listen) -
         ended = _broken(tonight.name, order.outputs / tonight.name, busy)
         return _told(recipe, ended, voice_of(tonight))
     begun = [*earlier, order.outputs / tonight.name]
-    before = series.spent_by(begun, recipe)
+    # What is spent tonight is spent in these two; a long series' journals are gigabytes.
+    counted = begun if recipe.series.any_spending else begun[-2:]
+    before = series.spent_by(counted, recipe)
     if earlier and series.paid_for(earlier[-1]):
         last = series.dated(recipe, order.outputs, series.day_of(earlier[-1]))
         rest = replace(order, begun_only=True, beside=(Allowance(recipe.series, before, "series"),))
@@ -114,7 +116,7 @@ def operate_night(recipe: Recipe, order: Order, today: date, voice_of: Listen) -
         said = f"{recipe.name}: every problem is solved, nothing is left for a run"
         ended = Ended(tonight.name, "", "complete", DONE, said, said, None)
         return _told(recipe, ended, voice_of(tonight))
-    now = series.spent_by(begun, recipe)
+    now = series.spent_by(counted, recipe)
     beside = (
         Allowance(recipe.limits, now.less(before)),
         Allowance(recipe.series, now, "series"),

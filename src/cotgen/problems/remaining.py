@@ -44,7 +44,7 @@ class RemainingProblems(Component):
 
     def load(self) -> Iterator[Problem | BadLine]:
         """Stream the source; unsolved problems are kept until the unseen ones have come."""
-        earlier = [Outcomes(run) for run in self.runs]
+        earlier = Outcomes(*self.runs)
         unsolved: list[Problem] = []
         taken = 0
         for item in self.of.load():
@@ -54,8 +54,8 @@ class RemainingProblems(Component):
             if taken == self.of.limit:
                 break
             taken += 1
-            if all(run.say(item.id, "unseen") for run in earlier):
+            if earlier.say(item.id, "unseen"):
                 yield item
-            elif self.again and not any(run.say(item.id, "solved") for run in earlier):
+            elif self.again and earlier.say(item.id, "unsolved"):
                 unsolved.append(item)
         yield from unsolved
