@@ -161,6 +161,8 @@ def schedule(
 
         if [install, remove, list_].count(True) > 1:
             raise RecipeError("choose one of --install, --remove and --list")
+        if kubernetes and (install or remove or list_ or systemd):
+            raise RecipeError("--kubernetes prints what `kubectl apply -f -` takes, nothing else")
         keeper = scheduling.keeper("systemd" if systemd else "crontab")
         if list_:
             typer.echo("".join(f"{line}\n" for line in keeper.installed()), nl=False)
