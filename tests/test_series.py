@@ -13,6 +13,7 @@ from cotgen.errors import LIMIT, LOCKED, RecipeError
 from cotgen.notifying import Notify
 from cotgen.operating import Ended, Order, operate_night
 from cotgen.pipeline import Unwatched
+from cotgen.problems import RemainingProblems
 from cotgen.recipe import Recipe, parse_recipe
 from cotgen.runs import Run, shape_of
 from cotgen.store import RunFolder
@@ -73,6 +74,24 @@ def test_a_night_that_goes_on_keeps_its_problems(in_tmp: Path) -> None:
     _, first = night(nightly(), MONDAY)
     _, again = night(nightly(), MONDAY)
     assert (again.problems, again.solved) == (first.problems, first.solved)
+
+
+def test_a_night_goes_on_from_another_folder_and_without_the_earlier_runs(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night(nightly(), MONDAY)
+    by_cron = series.dated(nightly(), OUTPUTS.absolute(), TUESDAY)
+    first = cotgen.run(by_cron, outputs=OUTPUTS.absolute())
+    monkeypatch.chdir(OUTPUTS)
+    Path("nightly-2026-11-16").rename("archived")
+    by_hand = series.dated(nightly(), Path(), TUESDAY)
+    assert cotgen.run(by_hand, outputs=Path()).attempts == first.attempts
+
+
+def test_an_earlier_run_that_is_not_there_is_no_run_without_solutions(in_tmp: Path) -> None:
+    problems = RemainingProblems(of=nightly().problems, runs=(Path("outputs/typo"),))
+    with pytest.raises(RecipeError, match=r"problems.runs: outputs/typo is not the folder"):
+        next(problems.load())
 
 
 def test_a_series_is_not_confused_with_runs_of_like_names(in_tmp: Path) -> None:
