@@ -38,6 +38,8 @@ def test_false_sums_are_found(text: str) -> None:
         "2 + 3 * 4 = 14",
         ".5*10 = 5.0",
         "1,000 + 1 = 1,001",
+        "2 - 9 = -7\n-7 * 8 = -56",
+        "The first is 9\n-7 + 14 = 7",
     ],
 )
 def test_true_sums_are_read_and_hold(text: str) -> None:
