@@ -45,7 +45,7 @@ def restyled(group: Group, style: Style | None) -> tuple[list[Refusal], Group]:
     for judged in group.judged:
         if not (judged.is_("correct") or judged.is_("incorrect")):
             continue
-        text = _styled(judged, style)
+        text = styled(judged, style)
         if isinstance(text, Refusal):
             refused.append(text)
         else:
@@ -54,7 +54,8 @@ def restyled(group: Group, style: Style | None) -> tuple[list[Refusal], Group]:
     return refused, Group(group.problem, tuple(kept))
 
 
-def _styled(judged: Judged, style: Style) -> str | Refusal:
+def styled(judged: Judged, style: Style) -> str | Refusal:
+    """One attempt's text in a style."""
     thought = thought_in(judged.attempt.thought)
     answer = judged.attempt.solution.strip("\n")
     if not thought and style in _FINAL_ANSWER:
