@@ -116,6 +116,22 @@ def test_addresses_limits_and_webhooks_are_not_published() -> None:
     assert files.told(recipe) == told
 
 
+def test_folders_and_the_environment_of_a_machine_are_not_published() -> None:
+    recipe = {
+        "problems": {"kind": "jsonl", "path": "/home/ann/own/questions.jsonl"},
+        "teachers": {"t": {"kind": "vllm", "model": "/data/m", "env": {"K": "x"}, "python": "/p"}},
+        "search": {"kind": "sample", "prompt": {"text": "/no_think {{ question }}"}},
+        "filters": [{"kind": "decontaminate", "files": [{"path": "~/test.jsonl"}]}],
+        "datasets": [{"kind": "sft", "tokenizer": "org/name"}],
+    }
+    assert files.told(recipe) == {
+        **recipe,
+        "problems": {"kind": "jsonl", "path": "questions.jsonl"},
+        "teachers": {"t": {"kind": "vllm", "model": "m"}},
+        "filters": [{"kind": "decontaminate", "files": [{"path": "test.jsonl"}]}],
+    }
+
+
 def test_the_same_run_gives_the_same_card(made: Path) -> None:
     assert publish.pack(made, "org/x").card == publish.pack(made, "org/x").card
 

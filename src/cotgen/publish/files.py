@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -114,12 +114,13 @@ def read_publication(folder: Path) -> Publication:
 
 
 _OURS = {"limits", "series", "notify"}
-_ADDRESSES = {"base_url", "base_urls"}
+_ADDRESSES = {"base_url", "base_urls", "python", "env", "log_file"}
+_PLACES = {"path", "runs", "model", "tokenizer"}
 
 
 def told(recipe: dict[str, Any]) -> dict[str, Any]:
     """A resolved recipe without what is nobody else's business and changes no row: the addresses
-    of machines, what may be spent, and whom to tell."""
+    of machines, what may be spent, whom to tell, and the folders in which files lie."""
     public = {section: each for section, each in recipe.items() if section not in _OURS}
     teachers = public.get("teachers")
     if isinstance(teachers, dict):
@@ -127,7 +128,18 @@ def told(recipe: dict[str, Any]) -> dict[str, Any]:
             name: {key: value for key, value in each.items() if key not in _ADDRESSES}
             for name, each in teachers.items()
         }
-    return public
+    return {section: _placeless(each) for section, each in public.items()}
+
+
+def _placeless(value: Any, key: str = "") -> Any:
+    """Settings in which a file or a model of this machine is called by its name alone."""
+    if isinstance(value, dict):
+        return {key: _placeless(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_placeless(each, key) for each in value]
+    if key in _PLACES and isinstance(value, str) and value.startswith(("/", "~", "..")):
+        return PurePath(value).name
+    return value
 
 
 def _all_data(configs: Iterable[Config]) -> Iterator[str]:
@@ -222,10 +234,12 @@ def _settings(folder: Path, made: Iterable[str]) -> dict[str, dict[str, Any]]:
     except RecipeError:
         datasets = ()
     stated = {
-        each.file_name: {
-            "kind": each.kind,
-            **each.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-        }
+        each.file_name: _placeless(
+            {
+                "kind": each.kind,
+                **each.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            }
+        )
         for each in datasets
     }
     names = [*(name for name in stated if name in made), *sorted(set(made) - set(stated))]
