@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from cotgen.errors import RecipeError, StoreError
+from cotgen.menus import MENUS
 from cotgen.publish.rows import count_rows
 from cotgen.recipe import load_recipe
 from cotgen.runs import saved_shape
@@ -116,18 +117,17 @@ def read_publication(folder: Path) -> Publication:
 _OURS = {"limits", "series", "notify"}
 _ADDRESSES = {"base_url", "base_urls", "python", "env", "log_file"}
 _PLACES = {"path", "runs", "model", "tokenizer"}
+_KEYS = {"api_key_env"}
+"""Named, so that their values can be looked for in what is published."""
 
 
 def told(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A resolved recipe without what is nobody else's business and changes no row: the addresses
-    of machines, what may be spent, whom to tell, and the folders in which files lie."""
+    """A resolved recipe without what is nobody else's business and changes no row: how and where
+    teachers were reached, what may be spent, whom to tell, and the folders that files lie in."""
     public = {section: each for section, each in recipe.items() if section not in _OURS}
     teachers = public.get("teachers")
     if isinstance(teachers, dict):
-        public["teachers"] = {
-            name: {key: value for key, value in each.items() if key not in _ADDRESSES}
-            for name, each in teachers.items()
-        }
+        public["teachers"] = {name: _lasting(each) for name, each in teachers.items()}
     return {section: _placeless(each) for section, each in public.items()}
 
 
@@ -140,6 +140,12 @@ def _placeless(value: Any, key: str = "") -> Any:
     if key in _PLACES and isinstance(value, str) and value.startswith(("/", "~", "..")):
         return PurePath(value).name
     return value
+
+
+def _lasting(teacher: dict[str, Any]) -> dict[str, Any]:
+    kind = MENUS["teachers"].get(teacher.get("kind", ""))
+    hidden = _ADDRESSES | (kind.incidental - _KEYS if kind else set())
+    return {key: value for key, value in teacher.items() if key not in hidden}
 
 
 def _all_data(configs: Iterable[Config]) -> Iterator[str]:

@@ -54,8 +54,8 @@ def made_again(publication: Publication) -> Iterator[str]:
     """The commands that make the rows again, and what they need."""
     imported = _imported(publication)
     yield (
-        "`recipe.yaml` of this repository is the resolved recipe, the same as below. Addresses, "
-        "limits and notifications are left out; they change no row."
+        "`recipe.yaml` of this repository is the resolved recipe, the same as below. How and "
+        "where teachers were reached, limits and notifications are left out; they change no row."
     )
     commands = [f"pip install cotgen=={VERSION}", "cotgen run recipe.yaml"]
     if imported:
