@@ -72,7 +72,7 @@ def test_a_dataset_comes_with_settings_that_say_its_longest_row(tmp_path: Path) 
         "max_length": 256,
         "completion_only_loss": True,
     }
-    assert f"counted with {TINY}" in (folder / "sft.yaml").read_text()
+    assert f"counted with {TINY.name}" in (folder / "sft.yaml").read_text()
     assert "estimate" in (folder / "dpo.yaml").read_text()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import get_type_hints
 
 import yaml
@@ -65,7 +66,7 @@ def _about_length(emitter: Emitter, lengths: Lengths) -> Iterable[str]:
         f"{lengths.quantile(0.5):,}, 99% {lengths.quantile(0.99):,}, all {lengths.longest:,}."
     )
     if name := getattr(emitter, "tokenizer", None):
-        yield f"They were counted with {name}."
+        yield f"They were counted with {PurePath(name).name if name[0] in '/~' else name}."
     else:
         yield "They are an estimate, characters / 4: the length recommended is twice as long."
         yield "Set `tokenizer` to have them counted."

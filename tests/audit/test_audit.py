@@ -222,6 +222,15 @@ SEVEN: dict[str, tuple[Edit, tuple[int, str], int]] = {
 """methods.md §44's seven, in an order in which they can be planted one after the other."""
 
 
+def test_think_styles_are_no_defect(run: Path) -> None:
+    styled = [{"kind": kind, "think": "gsm8k"} for kind in ("sft", "dpo", "kto", "rm", "orm")]
+    recipe = cotgen.load_recipe(run / "recipe.yaml").settings()
+    cotgen.run(cotgen.parse_recipe({**recipe, "datasets": styled}), outputs=run.parent)
+    assert faults(audit(run)) == {}
+    _row_of(run, "kto", 0, lambda row: row["completion"][0].update(content="x\n#### 1"))
+    assert (1, "trains a text that is not its attempt's") in faults(audit(run))
+
+
 @pytest.mark.parametrize("name", SEVEN)
 def test_a_planted_defect_is_found_and_nothing_else(run: Path, name: str) -> None:
     plant, expected, times = SEVEN[name]

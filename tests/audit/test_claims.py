@@ -40,6 +40,9 @@ def test_false_sums_are_found(text: str) -> None:
         "1,000 + 1 = 1,001",
         "2 - 9 = -7\n-7 * 8 = -56",
         "The first is 9\n-7 + 14 = 7",
+        "3 - 10 = -7\n-7 + 14 = 7",
+        "**Then:**\n2 + 3 = 5",
+        "5\n2 + 3 = 5",
     ],
 )
 def test_true_sums_are_read_and_hold(text: str) -> None:
@@ -52,6 +55,7 @@ def test_true_sums_are_read_and_hold(text: str) -> None:
     "text",
     [
         "x + 3 * 4 = 12",
+        "3 + 5 +\n 7 + 1 = 16",
         "3 * 4 = 12 + x",
         "7 / 2 = 3 remainder 1",
         "7 / 2 = 3 R 1",

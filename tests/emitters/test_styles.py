@@ -75,7 +75,8 @@ def test_every_style_reads_back(style: str, tags: tuple[str, str]) -> None:
     assert isinstance(text, str)
     read = re.fullmatch(READERS[style], text, re.DOTALL)
     assert read is not None
-    assert read.groupdict() == {"T": "2 + 2\nmakes 4", "A": "It is **4**."}
+    answer = "4" if style in ("journey", "gsm8k") else "It is **4**."
+    assert read.groupdict() == {"T": "2 + 2\nmakes 4", "A": answer}
 
 
 pieces = st.sampled_from(
@@ -107,6 +108,10 @@ def test_a_plain_attempt_has_no_thought_to_write() -> None:
     assert written(plain, "think") == Refusal("no_thought")
     assert written(plain, "gsm8k") == "It is 4.\n#### 4"
     assert written(plain, "journey") == "It is 4.\n\n#### 4"
+
+
+def test_an_empty_thought_leaves_no_tags_behind() -> None:
+    assert written(thinker("", "It is 4."), "gsm8k") == "It is 4.\n#### 4"
 
 
 @pytest.mark.parametrize("style", ["think", "gsm8k"])

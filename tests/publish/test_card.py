@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from importing import import_rows
 
+import cotgen
 from cotgen import publish
 from cotgen.errors import RecipeError
 from cotgen.publish import files
@@ -72,6 +75,24 @@ def test_the_card_states_the_numbers_of_the_run(made: Path) -> None:
     assert f"| cotgen/generated | CC0-1.0 | {sum(summary.rows.values())} |" in text
 
 
+def test_the_card_of_an_imported_run_claims_no_authorship_and_can_be_followed(
+    tmp_path: Path,
+) -> None:
+    rows = [{"prompt": f"{n} + 1?", "completions": ["One more."], "labels": [True]} for n in (1, 2)]
+    run = import_rows("trl-prm", rows, tmp_path, "license=MIT", verdicts="keep")
+    recipe = {**cotgen.load_recipe(run / "recipe.yaml").settings(), "datasets": [{"kind": "prm"}]}
+    cotgen.run(cotgen.parse_recipe(recipe), outputs=tmp_path)
+    text = publish.pack(run, "org/x").card
+    assert "Synthetic: written by" not in text
+    assert "not by people" not in text
+    assert "Imported from **trl-prm**" in text
+    assert "where the dataset itself does not say what is correct" in text
+    assert "labels of steps are the dataset's" in text
+    command = "cotgen import trl-prm rows.jsonl --run run --set license=MIT --verdicts keep\n"
+    assert f"{command}cotgen run recipe.yaml" in text
+    assert hashlib.sha256((tmp_path / "rows.jsonl").read_bytes()).hexdigest() in text
+
+
 def test_the_card_shows_a_row_of_each_dataset_and_the_recipe(made: Path) -> None:
     text = publish.pack(made, "org/chains").card
     for name in ("sft", "dpo"):
@@ -93,6 +114,22 @@ def test_addresses_limits_and_webhooks_are_not_published() -> None:
     }
     told = {"name": "r", "teachers": {"t": {"kind": "openai", "model": "m"}}}
     assert files.told(recipe) == told
+
+
+def test_folders_and_the_environment_of_a_machine_are_not_published() -> None:
+    recipe = {
+        "problems": {"kind": "jsonl", "path": "/home/ann/own/questions.jsonl"},
+        "teachers": {"t": {"kind": "vllm", "model": "/data/m", "env": {"K": "x"}, "python": "/p"}},
+        "search": {"kind": "sample", "prompt": {"text": "/no_think {{ question }}"}},
+        "filters": [{"kind": "decontaminate", "files": [{"path": "~/test.jsonl"}]}],
+        "datasets": [{"kind": "sft", "tokenizer": "org/name"}],
+    }
+    assert files.told(recipe) == {
+        **recipe,
+        "problems": {"kind": "jsonl", "path": "questions.jsonl"},
+        "teachers": {"t": {"kind": "vllm", "model": "m"}},
+        "filters": [{"kind": "decontaminate", "files": [{"path": "test.jsonl"}]}],
+    }
 
 
 def test_the_same_run_gives_the_same_card(made: Path) -> None:

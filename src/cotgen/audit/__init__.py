@@ -72,12 +72,13 @@ class _Audited:
             problem = run.problems.find(id)
             return run.group(problem) if problem else None
 
+        styles = {each.file_name: getattr(each, "think", None) for each in self._recipe.datasets}
         for name, about in sorted(RunFolder(self._folder).manifest.datasets.items()):
             self.book.count("breadth", "datasets")
             if "rows" not in about:
                 self.book.fault("breadth", "is not written to its end", name)
                 continue
-            check = DatasetCheck(name, self.book, self._used, group_of)
+            check = DatasetCheck(name, self.book, self._used, group_of, styles.get(name))
             check.check(self._folder / "datasets", about)
 
     def _chains(self, run: Run) -> None:

@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 _NUMBER = r"(?:(?:\d{1,3}(?:,\d{3})+|\d{1,18})(?:\.\d{1,12})?|\.\d{1,12})"
-_MONEY = r"(?:\\?[$£€]\s?)?"
-_OPERATOR = r"(?:[-+*/×÷·−–]|\\times|\\cdot|\\div)"
-_TERM = rf"{_MONEY}{_NUMBER}"
 _GAP = r"[^\S\r\n\v\f\x85\u2028\u2029]?"
 """A line's end parts claims: what stands above `-7 * 8 = -56` is not reduced by 7."""
+_MONEY = rf"(?:\\?[$£€]{_GAP})?"
+_OPERATOR = r"(?:[-+*/×÷·−–]|\\times|\\cdot|\\div)"
+_TERM = rf"{_MONEY}{_NUMBER}"
 _LEFT = re.compile(rf"(?P<sum>-?{_TERM}(?:{_GAP}{_OPERATOR}{_GAP}{_TERM}){{1,8}}){_GAP}$")
 _RIGHT = re.compile(rf"{_GAP}{_MONEY}(?P<number>[-−]?{_MONEY}{_NUMBER})")
 _TOKEN = re.compile(rf"{_NUMBER}|{_OPERATOR}")
 _SENTENCE = re.compile(r"(?:[.,;:?!)\]}>]|\*\*)$|(?<![\\\w^_])[^\W\d_]{2,}$")
 """What may stand before a claim, apart by white space: the end of a sentence, a word."""
-_OPENED = re.compile(r"(?:<<|\(|\[|=|\$|\n)$")
-"""What may stand right before it."""
+_OPENED = re.compile(r"(?:<<|\(|\[|=|\$|(?:^|\*\*|[^-+*/×÷·−–\s])\s*\n)$")
+"""What may stand right before it; a line that ends in an operator goes on in the next."""
 _GOES_ON = re.compile(r"\s?(?:[-+*/×÷·^_(\[{%°!:|−–'’~≈]|\\(?![)\]\\])|\.{2,}|…)|[.,]?\w")
 _NO_EQUATION = re.compile(
     r"[\s,]+(?:with\s+)?(?:an?\s+)?(?:r\b|rem|mod\b|times\b|plus\b|minus\b|over\b|divided\b|percent\b)",

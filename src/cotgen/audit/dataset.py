@@ -13,6 +13,7 @@ import msgspec
 from cotgen.audit.claims import false_claims
 from cotgen.audit.findings import Book
 from cotgen.audit.rows import Origin, Reading, origins, reading
+from cotgen.emitters.styles import Style, styled
 from cotgen.records import BadLine, Group, Judged, Problem
 from cotgen.rows import read_rows
 from cotgen.testsets import digest_of, test_set_of
@@ -61,12 +62,18 @@ class DatasetCheck:
     """Checks one dataset, row by row."""
 
     def __init__(
-        self, name: str, book: Book, used: Used, group_of: Callable[[str], Group | None]
+        self,
+        name: str,
+        book: Book,
+        used: Used,
+        group_of: Callable[[str], Group | None],
+        style: Style | None = None,
     ) -> None:
         self._name = name
         self._book = book
         self._used = used
         self._group_of = group_of
+        self._style = style
         self._seen: set[bytes] = set()
 
     def check(self, folder: Path, about: dict[str, Any]) -> None:
@@ -157,14 +164,14 @@ class DatasetCheck:
         if wrong is not None:
             self._book.count("verified-wrong", "rejected texts")
             self._used.add(wrong.id, "wrong")
-            if read.rejected[0] != wrong.attempt.text:
+            if read.rejected[0] != self._text_of(wrong):
                 self._fault("verified-wrong", "rejects a text that is not its attempt's", where)
         self._context(read.untrained, context, where)
 
     def _right(self, text: str, right: Judged, origin: Origin, where: str) -> None:
         self._book.count("verified-correct", "trained texts")
         self._used.add(right.id, "right")
-        whole = right.attempt.text
+        whole = self._text_of(right)
         if text != whole and not (origin.made_by[:1] == ("cpt",) and text.endswith(whole)):
             self._fault("verified-correct", "trains a text that is not its attempt's", where)
         if not origin.methods or not all(origin.methods):
@@ -173,6 +180,13 @@ class DatasetCheck:
         said = whole if text.endswith(whole) else text
         if self._used.is_new(said) and (false := false_claims(said)):
             self._fault("verified-correct", FALSE_CLAIM, f"{where}, {right.id}: {false[0]}")
+
+    def _text_of(self, judged: Judged) -> str:
+        """An attempt's text as the dataset's think style writes it; '' if it cannot."""
+        if self._style is None:
+            return judged.attempt.text
+        text = styled(judged, self._style)
+        return text if isinstance(text, str) else ""
 
     def _context(self, untrained: str, context: list[Judged], where: str) -> None:
         """The attempts before the trained one stand in the part that is only read, in order."""

@@ -28,7 +28,8 @@ _SHAPES: dict[Style, tuple[str, str, str]] = {
 }
 """What stands before the thought, between it and the answer, and after the answer."""
 _FINAL_ANSWER: tuple[Style, ...] = ("journey", "gsm8k")
-"""Styles that end in the bare answer: an attempt without a thought is all thought there."""
+"""Styles that end in the bare answer, as it was verified: what a reader after `####` expects. An
+attempt without a thought is all thought there."""
 
 
 def restyled(group: Group, style: Style | None) -> tuple[list[Refusal], Group]:
@@ -45,7 +46,7 @@ def restyled(group: Group, style: Style | None) -> tuple[list[Refusal], Group]:
     for judged in group.judged:
         if not (judged.is_("correct") or judged.is_("incorrect")):
             continue
-        text = _styled(judged, style)
+        text = styled(judged, style)
         if isinstance(text, Refusal):
             refused.append(text)
         else:
@@ -54,11 +55,12 @@ def restyled(group: Group, style: Style | None) -> tuple[list[Refusal], Group]:
     return refused, Group(group.problem, tuple(kept))
 
 
-def _styled(judged: Judged, style: Style) -> str | Refusal:
+def styled(judged: Judged, style: Style) -> str | Refusal:
+    """One attempt's text in a style."""
     thought = thought_in(judged.attempt.thought)
     answer = judged.attempt.solution.strip("\n")
-    if not thought and style in _FINAL_ANSWER:
-        thought = judged.attempt.text.strip("\n")
+    if style in _FINAL_ANSWER:
+        thought = thought or answer
         answer = judged.verdict.predicted if judged.verdict else ""
     if not thought:
         return Refusal("no_thought")

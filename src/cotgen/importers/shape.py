@@ -87,7 +87,7 @@ def thinking(  # noqa: PLR0913 - what a completion has
 ) -> Attempt:
     """A text as an attempt: cut into steps, its thought told from its solution by its tags."""
     parsed = parse(Completion(text, finish, reasoning), step_sep, style)
-    steps = parsed.steps or (Step(""),)
+    steps = tuple(parsed.steps) or (Step(""),)  # Spooled as JSON at once: nothing is left uncut.
     return Attempt(steps, parsed.finish, parsed.thought_steps, parsed.flaw, Origin(model=model))
 
 

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from cotgen.publish.files import VERSION, Config, Publication
 from cotgen.publish.markdown import fenced, inline, table
+from cotgen.publish.origins import made_again, written_by
 from cotgen.publish.rows import batches, lengths
 from cotgen.publish.sources import Source, hub_licence
 from cotgen.summary import Dropped, Summary
@@ -101,14 +102,11 @@ def body(publication: Publication, sources: list[Source], looks: dict[str, Look]
 
 
 def _opening(publication: Publication) -> str:
-    summary, teachers = publication.summary, publication.recipe.get("teachers") or {}
-    models = [str(each.get("model") or name) for name, each in teachers.items()]
+    summary = publication.summary
     rows = sum(config.all_rows for config in publication.configs)
     return (
         f"{rows:,} training rows with chains of thought, made from {summary.attempts:,} attempts "
-        f"at {summary.problems:,} problems. Synthetic: written by "
-        f"{_listed([f'**{inline(model)}**' for model in models])} and judged by a verifier "
-        f"({inline(_kind(publication.recipe.get('verifier')))}), not by people. "
+        f"at {summary.problems:,} problems. {written_by(publication)} "
         f"Made with cotgen {VERSION}."
     )
 
@@ -283,16 +281,7 @@ def _licences(sources: list[Source]) -> Iterator[str]:
 
 def _again(publication: Publication) -> Iterator[str]:
     yield "## How to make it again"
-    code = f"pip install cotgen=={VERSION}\ncotgen run recipe.yaml"
-    yield (
-        "`recipe.yaml` of this repository is the resolved recipe, the same as below. How and where "
-        "teachers were reached, limits and notifications are left out; they change no row."
-    )
-    yield fenced(code, "bash")
-    yield (
-        "Ids, seeds and the order of the rows follow from the recipe. The rows are the same byte "
-        "for byte if the teachers answer the same, which hosted models do not promise."
-    )
+    yield from made_again(publication)
     text = fenced(publication.recipe_text, "yaml")
     yield f"<details><summary>The resolved recipe</summary>\n\n{text}\n\n</details>"
 
@@ -304,10 +293,6 @@ def _languages(looks: dict[str, Look]) -> list[str]:
     common = sum(word in ("the", "of", "is", "and", "how", "what", "with") for word in words)
     chinese = len(re.findall(r"[\u4e00-\u9fff]", text)) > len(text) / 10
     return [*(["en"] if common * 20 > len(words) else []), *(["zh"] if chinese else [])]
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _share(part: int, whole: int) -> str:

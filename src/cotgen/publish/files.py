@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -115,19 +115,31 @@ def read_publication(folder: Path) -> Publication:
 
 
 _OURS = {"limits", "series", "notify"}
-_ADDRESSES = {"base_url", "base_urls"}
+_ADDRESSES = {"base_url", "base_urls", "python", "env", "log_file"}
+_PLACES = {"path", "runs", "model", "tokenizer"}
 _KEYS = {"api_key_env"}
 """Named, so that their values can be looked for in what is published."""
 
 
 def told(recipe: dict[str, Any]) -> dict[str, Any]:
     """A resolved recipe without what is nobody else's business and changes no row: how and where
-    teachers were reached, what may be spent, and whom to tell."""
+    teachers were reached, what may be spent, whom to tell, and the folders that files lie in."""
     public = {section: each for section, each in recipe.items() if section not in _OURS}
     teachers = public.get("teachers")
     if isinstance(teachers, dict):
         public["teachers"] = {name: _lasting(each) for name, each in teachers.items()}
-    return public
+    return {section: _placeless(each) for section, each in public.items()}
+
+
+def _placeless(value: Any, key: str = "") -> Any:
+    """Settings in which a file or a model of this machine is called by its name alone."""
+    if isinstance(value, dict):
+        return {key: _placeless(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_placeless(each, key) for each in value]
+    if key in _PLACES and isinstance(value, str) and value.startswith(("/", "~", "..")):
+        return PurePath(value).name
+    return value
 
 
 def _lasting(teacher: dict[str, Any]) -> dict[str, Any]:
@@ -228,10 +240,12 @@ def _settings(folder: Path, made: Iterable[str]) -> dict[str, dict[str, Any]]:
     except RecipeError:
         datasets = ()
     stated = {
-        each.file_name: {
-            "kind": each.kind,
-            **each.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-        }
+        each.file_name: _placeless(
+            {
+                "kind": each.kind,
+                **each.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            }
+        )
         for each in datasets
     }
     names = [*(name for name in stated if name in made), *sorted(set(made) - set(stated))]
