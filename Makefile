@@ -34,8 +34,8 @@ demo: $(VENV)/.installed ## The main job, for real, in seconds
 	$(BIN)/cotgen show quickstart --dataset sft-multiturn --row 1
 	$(BIN)/cotgen show quickstart --dataset dpo --row 0
 
-test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed ## A process for each core
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 $(VLLM)/.installed: tests/engines/requirements.txt
 	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)

@@ -56,7 +56,7 @@ def cotgen(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Server]:
-    with start_server(tmp_path, latency_ms=2500) as server:
+    with start_server(tmp_path, latency_ms=1500) as server:
         yield server
 
 

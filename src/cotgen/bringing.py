@@ -31,7 +31,7 @@ from cotgen.loading import with_known_split
 from cotgen.menus import MENUS
 from cotgen.problems.fields import content_id
 from cotgen.recipe import Recipe, parse_recipe
-from cotgen.records import BadLine, Problem, Record, Rewarded, Searched, Split, Verified
+from cotgen.records import BadLine, Problem, Record, Rewarded, Searched, Split, Verified, own_json
 from cotgen.rowfiles import read_file
 from cotgen.runs import attempt_id, inputs_of
 from cotgen.store import RunFolder, replace_file
@@ -280,7 +280,7 @@ class _Import:
         self._counts = Counts()
         self._skipped: Counter[str] = Counter()
         self._shown: list[BadLine] = []
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder(enc_hook=own_json).encode
         self._last: dict[bytes, int] = {}
 
     def tables(self) -> Counts:

@@ -52,14 +52,19 @@ def show_summary(summary: Summary, folder: Path) -> None:
     console.print(Text(f"in {folder}/: summary.json, the tables, datasets/"), soft_wrap=True)
 
 
+_ALL_STAGES = (DONE, FAILED_ITEMS, LIMIT)
+"""The exit codes of a run whose stages all had their turn, if nothing broke it off."""
+
+
 def show_end(ended: Ended, *, quiet: bool) -> None:
     """How a start ended: its numbers on standard output if all stages had their turn, and what is
     to be known besides on standard error. Quietly it is one line."""
     errors, summary = Console(stderr=True), ended.summary
+    broken = ended.state == "error"
     if quiet:
-        bad = ended.exit_code not in (DONE, FAILED_ITEMS, LIMIT)
+        bad = broken or ended.exit_code not in (DONE, FAILED_ITEMS, LIMIT)
         Console(stderr=bad).print(Text(visible(ended.text)), soft_wrap=True)
-    elif summary and ended.exit_code in (DONE, FAILED_ITEMS, LIMIT) and summary.seconds:
+    elif summary and ended.exit_code in _ALL_STAGES and summary.seconds and not broken:
         show_summary(summary, Path(ended.folder))
     if summary and (failed := sum(summary.failed.values())) and ended.exit_code != USER_MISTAKE:
         console, told = Console(), "run again to try them again. The commonest reasons:"
@@ -75,7 +80,7 @@ def show_end(ended: Ended, *, quiet: bool) -> None:
     elif ended.exit_code == INTERRUPTED:
         told = f"{ended.said}; nothing finished is lost, run again to go on"
         errors.print(Text(told), soft_wrap=True)
-    elif ended.exit_code not in (DONE, FAILED_ITEMS):
+    elif broken or ended.exit_code not in _ALL_STAGES:
         errors.print(Text(f"cotgen: {ended.said}"), soft_wrap=True)
 
 

@@ -106,8 +106,9 @@ def run(recipe: Recipe, *, outputs: Path | str = "outputs", until: Stage = "emit
 
     Items that fail (a teacher without an answer) are lines that the next run tries again; their
     number is `Summary.failed`. A limit that was reached is told by `Summary.state` and `said`.
-    Raises RecipeError, StoreError, RunLocked; LimitReached if the deadline left no time for a
-    stage. Inside a running event loop (a notebook) use `await run_async(…)`.
+    Raises RecipeError, StoreError, RunLocked; TeacherError if a teacher was away for longer than
+    its `outage_s`, what it was not asked stays owed; LimitReached if the deadline left no time for
+    a stage. Inside a running event loop (a notebook) use `await run_async(…)`.
     """
     if _in_event_loop():
         raise RuntimeError("an event loop is running (a notebook?): use await run_async(…)")
@@ -296,7 +297,10 @@ class _Work:
         if not any(self.summary.rows.values()):
             path.unlink(missing_ok=True)
             return
-        said = msgspec.structs.replace(self.summary, seconds={})
+        # How a run got there is not what came out.
+        said = msgspec.structs.replace(
+            self.summary, seconds={}, state="complete", said="", unaccounted=0
+        )
         summary = msgspec.json.encode(said).decode()
         digest = _digest(manifest.datasets, told(self.recipe.settings()), summary)
         if manifest.card != digest or not path.exists():

@@ -305,5 +305,5 @@ def test_the_manifest_is_json_for_people(folder: RunFolder) -> None:
     claimed(folder)
     text = (folder.path / "manifest.json").read_text()
     assert json.loads(text)["tables"]["attempts"] == SETTINGS
-    assert text.startswith('{\n  "datasets": {},\n  "format": 1,')
+    assert text.startswith('{\n  "card": "",\n  "datasets": {},\n')
     assert text.endswith("}\n")

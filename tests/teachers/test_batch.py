@@ -17,7 +17,7 @@ from batch_server import RunningBatchServer, Script, start_batch_server
 from server import start_server
 
 from cotgen import pipeline, progress, wiring
-from cotgen.errors import RecipeError, StoreError
+from cotgen.errors import RecipeError, StoreError, TeacherError
 from cotgen.pipeline import run
 from cotgen.protocols import Request
 from cotgen.recipe import Recipe, parse_recipe
@@ -498,9 +498,8 @@ def test_a_server_that_is_away_for_too_long_is_left_and_the_next_run_fetches(
 ) -> None:
     monkeypatch.setattr(api, "_SILENT_S", 0.3)
     with start_batch_server(tmp_path, Script(hold="poll")) as server:
-        summary = go(server, tmp_path, outage_s=0.1)
-        assert summary.failed["search"] == PROBLEMS
-        assert "run again to fetch it" in next(iter(summary.reasons))
+        with pytest.raises(TeacherError, match="run again to fetch it"):
+            go(server, tmp_path, outage_s=0.1)
         go(server, tmp_path)
         assert_submitted_once(server)
     assert_made(tmp_path, online)

@@ -330,7 +330,7 @@ def test_however_a_run_ends_no_process_is_left(tmp_path: Path, number: signal.Si
         assert all(map(lives, starts(tmp_path)))
         process.send_signal(number)
         process.communicate(timeout=30)
-    assert process.returncode == (INTERRUPTED if number == signal.SIGINT else -number)
+    assert process.returncode == (-number if number == signal.SIGKILL else INTERRUPTED)
     until(lambda: not any(map(lives, starts(tmp_path))))
 
 

@@ -175,24 +175,24 @@ def test_search_and_filters_narrow_the_list_and_stand_in_the_address(
     page = opened(served)
     page.fill("#q", "what 4")
     page.wait_for_function(
-        "() => document.querySelector('#found').textContent.startsWith('15 of 60')"
+        "() => document.querySelector('#found')?.textContent.startsWith('15 of 60')"
     )
     page.select_option("select[name=verdict]", "incorrect")
     page.select_option("select[name=level]", "2")
     page.wait_for_function(
-        "() => document.querySelector('#found').textContent.startsWith('4 of 60')"
+        "() => document.querySelector('#found')?.textContent.startsWith('4 of 60')"
     )
     ids = page.locator(".row .id").all_inner_texts()
     assert ids == ["p14", "p41", "p44", "p47"]
     assert "verdict=incorrect" in page.url
     again = opened(served, page.url.partition("/#")[2].join(("#", "")))
     again.wait_for_function(
-        "() => document.querySelector('#found').textContent.startsWith('4 of 60')"
+        "() => document.querySelector('#found')?.textContent.startsWith('4 of 60')"
     )
     assert again.locator("#q").input_value() == "what 4"
     again.click("#clear")
     again.wait_for_function(
-        "() => document.querySelector('#found').textContent.startsWith('60 problems')"
+        "() => document.querySelector('#found')?.textContent.startsWith('60 problems')"
     )
 
 
@@ -221,7 +221,7 @@ def test_the_difference_marks_what_goes_and_what_comes(served: Served, opened: O
     assert right.locator("del").count() == 0
     page.get_by_role("button", name="Words").click()
     page.wait_for_function(
-        "() => document.querySelector('.distance').textContent.includes('words')"
+        "() => document.querySelector('.distance')?.textContent.includes('words')"
     )
 
 
@@ -286,7 +286,7 @@ def test_a_phone_shows_the_list_or_the_problem(served: Served, opened: Open) -> 
     page.click("#more")
     page.select_option("select[name=verdict]", "incorrect")
     page.wait_for_function(
-        "() => document.querySelector('#found').textContent.startsWith('40 of 60')"
+        "() => document.querySelector('#found')?.textContent.startsWith('40 of 60')"
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from cotgen.emitters.styles import Style, restyled
 from cotgen.emitters.trainers import Dataset, Format, Shape, shape_of
-from cotgen.emitters.turns import assistant, opening, origin, user
+from cotgen.emitters.turns import Turn, assistant, opening, origin, user
 from cotgen.emitters.writing import best, named, written
 from cotgen.prompts import Prompt
 from cotgen.protocols import Component, Draw, FileName, Refusal, Row
@@ -106,7 +106,9 @@ class SftEmitter(Component):
         if self.source == "attempts":
             refused, group = restyled(group, self.think)
             yield from refused
-            yield from self._limited(self._from_attempt(group, each) for each in best(group))
+            prompt = opening(self.system, self.prompt.render(question=group.problem.question))
+            rows = (self._from_attempt(group, each, prompt) for each in best(group))
+            yield from self._limited(rows)
         else:
             yield from self._limited(self._from_chain(group, chain) for chain in group.chains)
 
@@ -123,8 +125,7 @@ class SftEmitter(Component):
                 seen.add(text)
             yield row
 
-    def _from_attempt(self, group: Group, correct: Judged) -> Row | Refusal:
-        prompt = opening(self.system, self.prompt.render(question=group.problem.question))
+    def _from_attempt(self, group: Group, correct: Judged, prompt: list[Turn]) -> Row | Refusal:
         columns = {"prompt": prompt, "completion": [assistant(correct.attempt.text)]}
         return written(self.shape, columns, origin(group, [correct], "sft", "attempts"))
 

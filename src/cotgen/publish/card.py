@@ -285,8 +285,8 @@ def _again(publication: Publication) -> Iterator[str]:
     yield "## How to make it again"
     code = f"pip install cotgen=={VERSION}\ncotgen run recipe.yaml"
     yield (
-        "`recipe.yaml` of this repository is the resolved recipe, the same as below. Addresses, "
-        "limits and notifications are left out; they change no row."
+        "`recipe.yaml` of this repository is the resolved recipe, the same as below. How and where "
+        "teachers were reached, limits and notifications are left out; they change no row."
     )
     yield fenced(code, "bash")
     yield (

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from cotgen.errors import RecipeError, StoreError
+from cotgen.menus import MENUS
 from cotgen.publish.rows import count_rows
 from cotgen.recipe import load_recipe
 from cotgen.runs import saved_shape
@@ -115,19 +116,24 @@ def read_publication(folder: Path) -> Publication:
 
 _OURS = {"limits", "series", "notify"}
 _ADDRESSES = {"base_url", "base_urls"}
+_KEYS = {"api_key_env"}
+"""Named, so that their values can be looked for in what is published."""
 
 
 def told(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A resolved recipe without what is nobody else's business and changes no row: the addresses
-    of machines, what may be spent, and whom to tell."""
+    """A resolved recipe without what is nobody else's business and changes no row: how and where
+    teachers were reached, what may be spent, and whom to tell."""
     public = {section: each for section, each in recipe.items() if section not in _OURS}
     teachers = public.get("teachers")
     if isinstance(teachers, dict):
-        public["teachers"] = {
-            name: {key: value for key, value in each.items() if key not in _ADDRESSES}
-            for name, each in teachers.items()
-        }
+        public["teachers"] = {name: _lasting(each) for name, each in teachers.items()}
     return public
+
+
+def _lasting(teacher: dict[str, Any]) -> dict[str, Any]:
+    kind = MENUS["teachers"].get(teacher.get("kind", ""))
+    hidden = _ADDRESSES | (kind.incidental - _KEYS if kind else set())
+    return {key: value for key, value in teacher.items() if key not in hidden}
 
 
 def _all_data(configs: Iterable[Config]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from cotgen.errors import StoreError
-from cotgen.records import ReadyMade
+from cotgen.records import own_json
 from cotgen.store.lines import UNREADABLE, LineFile
 
 
@@ -54,7 +54,7 @@ class Table(Generic[L]):
         self._file = LineFile(path, write=write, gathered=gathered)
         self._gathered = gathered
         self._decoder = msgspec.json.Decoder(line_type)
-        self._encoder = msgspec.json.Encoder(enc_hook=_own_json)
+        self._encoder = msgspec.json.Encoder(enc_hook=own_json)
         self._offsets: dict[str, int] = {}
         self._failed: set[str] = set()
         self._dead = 0
@@ -201,10 +201,6 @@ _DAMAGED = (
     "The line is damaged: delete it to have it made again "
     "(completions already paid for are in journal.jsonl)"
 )
-
-
-def _own_json(value: ReadyMade) -> msgspec.Raw:
-    return msgspec.Raw(value.json())
 
 
 def _sync_folder(folder: Path) -> None:
