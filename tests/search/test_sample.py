@@ -2,13 +2,28 @@ import asyncio
 from collections.abc import Sequence, Set
 from random import Random
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cotgen.prompts import Prompt
 from cotgen.protocols import Services
-from cotgen.records import Attempt, Completion, Message, Origin, Problem, Sampling, Verdict
+from cotgen.records import (
+    Attempt,
+    Completion,
+    Message,
+    Origin,
+    Problem,
+    Sampling,
+    Searched,
+    Verdict,
+    clean,
+)
 from cotgen.search.sample import SampleSearch, Until
+from cotgen.steps import split
+from cotgen.store import Table
 
 PROBLEM = Problem("p", "What is {{ 2 + 2 }}?", "4")
 
@@ -55,6 +70,36 @@ def test_an_attempt_says_where_it_came_from() -> None:
     assert attempts[0].origin == first
     assert attempts[1].origin.sample == 1
     assert (attempts[1].origin.tokens, attempts[1].origin.prompt_tokens) == (6, 0)
+
+
+pieces = st.sampled_from(
+    ["\n", "\n\n\n", "\r\n", '"', "\\", "\\n", '"},{"text":"', "<think>", "</think>", "<Thought>",
+     "```\n", "~~~", "\u2028", "\x7f", "\0", "\ud800", "é", "😀", "so $x < 2$", " "]
+)  # fmt: skip
+hostile = st.builds(Completion, st.lists(pieces, max_size=12).map("".join).map(clean))
+
+
+@given(completions=st.lists(hostile, max_size=4), prefill=st.sampled_from(["", "<think>\n"]))
+@settings(derandomize=True, max_examples=300, database=None, deadline=None)
+def test_a_line_is_the_one_that_plain_records_give(
+    completions: list[Completion], prefill: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    attempts, _ = search(SampleSearch(n=4, prefill=prefill), *completions)
+    assert [each.text for each in attempts] == [prefill + each.text for each in completions]
+    plain = [
+        Attempt(
+            split(each.thought) + split(each.solution),
+            each.finish,
+            each.thought_steps,
+            each.flaw,
+            each.origin,
+        )
+        for each in attempts
+    ]
+    table = Table(tmp_path_factory.getbasetemp() / "lines.jsonl", Searched)
+    line = table.encoded(Searched("p@t", "p", "t", tuple(attempts)))
+    table.close()
+    assert line.data == msgspec.json.encode(Searched("p@t", "p", "t", tuple(plain)))
 
 
 def test_one_call_asks_for_all_samples() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 from typing import Annotated, ClassVar, Literal, Self
@@ -165,37 +165,32 @@ class SampleSearch(Component):
             stop=self.stop,
         )
 
-    def _parsed(self, completion: Completion) -> Parsed:
-        if self.think == "none":
-            return Parsed(split(inline(completion), self.step_sep), 0, completion.finish)
-        return parse(completion, self.step_sep, self.think, self.open_think_in_prompt)
+    def _parser(self) -> Callable[[Completion], Parsed]:
+        separator, style, opened = self.step_sep, self.think, self.open_think_in_prompt
+        if style == "none":
+            return lambda one: Parsed(split(inline(one), separator), 0, one.finish)
+        return lambda one: parse(one, separator, style, opened)
 
     def _attempts(self, first: int, completions: list[Completion]) -> list[Attempt]:
-        shared = Origin(
-            prompt=self.prompt.name,
-            prompt_digest=self.prompt.digest,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            max_tokens=self.max_tokens,
-        )
-        return [
-            self._attempt(
-                completion,
-                msgspec.structs.replace(
-                    shared,
-                    sample=number,
-                    prompt_tokens=completion.prompt_tokens,
-                    tokens=completion.tokens,
-                ),
-            )
-            for number, completion in enumerate(completions, start=first)
-        ]
-
-    def _attempt(self, completion: Completion, origin: Origin) -> Attempt:
         if self.prefill:
-            completion = _begun(completion, self.prefill)
-        steps, thought_steps, finish, flaw = self._parsed(completion)
-        return Attempt(steps, finish, thought_steps, flaw, origin)
+            completions = [_begun(each, self.prefill) for each in completions]
+        name, digest, parsed = self.prompt.name, self.prompt.digest, self._parser()
+        temperature, top_p, max_tokens = self.temperature, self.top_p, self.max_tokens
+        attempts = []
+        for number, each in enumerate(completions, start=first):
+            origin = Origin(
+                prompt=name,
+                prompt_digest=digest,
+                sample=number,
+                temperature=temperature,
+                top_p=top_p,
+                max_tokens=max_tokens,
+                prompt_tokens=each.prompt_tokens,
+                tokens=each.tokens,
+            )
+            steps, thought_steps, finish, flaw = parsed(each)
+            attempts.append(Attempt(steps, finish, thought_steps, flaw, origin))
+        return attempts
 
 
 def _begun(completion: Completion, prefill: str) -> Completion:
