@@ -237,6 +237,10 @@ class _Work:
             claims["chains"] = recipe.lasting("seed", "chains")
         dropped = [TABLES[stage] for stage in _from(redo) if stage in TABLES] if redo else []
         self.run.folder.claim(claims, dropped[::-1])
+        if redo:
+            made = self.run.folder.manifest.datasets
+            made |= {name: {} for name in made}  # Else same tables would leave them be.
+            self.run.folder.save_manifest()
 
     async def do(self, stage: Stage) -> None:
         """One stage, with its time."""
