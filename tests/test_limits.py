@@ -245,6 +245,9 @@ def test_a_cost_cannot_be_limited_without_prices() -> None:
     del made["teachers"]["t"]["price"]
     with pytest.raises(RecipeError, match=r"limits.cost_usd: teachers.t names no price"):
         parse_recipe(made)
+    made["series"] = made.pop("limits")
+    with pytest.raises(RecipeError, match=r"series.cost_usd: teachers.t names no price"):
+        parse_recipe(made)
 
 
 def test_durations() -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import pytest
 import test_kill as kit
 from server import Server, start_server
 
-from cotgen import listing
+from cotgen import cli, listing
 from cotgen.ending import Ending, Stop
 from cotgen.errors import (
     DONE,
@@ -37,6 +37,7 @@ from cotgen.errors import (
 )
 from cotgen.limits import Budget, Limits
 from cotgen.notifying import Notify, tell
+from cotgen.operating import one_line
 from cotgen.recipe import parse_recipe
 from cotgen.summary import State, Summary, read_summary, write_summary
 
@@ -85,7 +86,11 @@ def test_the_first_signal_awaits_what_is_in_flight(slow: Server, tmp_path: Path,
     assert len(kit.bought(tmp_path / "k")) == kit.AT_ONCE * kit.SAMPLES
     # No request was sent after the signal.
     assert sum(event.event == "arrived" for event in slow.log()) == kit.AT_ONCE
-    assert read_summary(tmp_path / "k").state == "stopped"
+    summary = read_summary(tmp_path / "k")
+    assert summary.state == "stopped"
+    # What was bought is known at once, what came of it is not.
+    assert summary.tokens > summary.prompt_tokens > 0
+    assert "0 of 0" not in one_line(summary, "")
 
 
 def test_the_second_signal_stops_at_once(slow: Server, tmp_path: Path) -> None:
@@ -284,6 +289,30 @@ def test_hundreds_of_runs_are_listed_quickly(tmp_path: Path) -> None:
     started = time.process_time()
     assert len(listing.listed(tmp_path)) == 500
     assert time.process_time() - started < 1
+
+
+def test_a_folder_that_may_not_be_read_hides_no_run(tmp_path: Path) -> None:
+    for name in ("lost+found", "run"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    (tmp_path / "lost+found").chmod(0)
+    try:
+        if os.access(tmp_path / "lost+found", os.X_OK):
+            pytest.skip("root may read everything")
+        assert [run.name for run in listing.listed(tmp_path)] == ["run"]
+    finally:
+        (tmp_path / "lost+found").chmod(0o700)
+
+
+def test_a_run_is_found_by_name_beside_another_folder_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "outputs/data").mkdir(parents=True)
+    (tmp_path / "outputs/data/manifest.json").write_text("{}")
+    (tmp_path / "data").mkdir()
+    with chdir(tmp_path):
+        assert cli._folder("data", Path("outputs")) == Path("outputs/data")
+        assert cli._folder("outputs/data", Path("outputs")) == Path("outputs/data")
+        (tmp_path / "data/manifest.json").write_text("{}")
+        assert cli._folder("data", Path("outputs")) == Path("data")
 
 
 def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:

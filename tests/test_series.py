@@ -9,11 +9,14 @@ from typer.testing import CliRunner
 import cotgen
 from cotgen import series
 from cotgen.cli import app
-from cotgen.errors import LIMIT, RecipeError
+from cotgen.errors import LIMIT, LOCKED, RecipeError
+from cotgen.notifying import Notify
 from cotgen.operating import Ended, Order, operate_night
 from cotgen.pipeline import Unwatched
+from cotgen.problems import RemainingProblems
 from cotgen.recipe import Recipe, parse_recipe
 from cotgen.runs import Run, shape_of
+from cotgen.store import RunFolder
 from cotgen.teachers.openai import OpenAITeacher
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 20)
@@ -71,6 +74,24 @@ def test_a_night_that_goes_on_keeps_its_problems(in_tmp: Path) -> None:
     _, first = night(nightly(), MONDAY)
     _, again = night(nightly(), MONDAY)
     assert (again.problems, again.solved) == (first.problems, first.solved)
+
+
+def test_a_night_goes_on_from_another_folder_and_without_the_earlier_runs(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night(nightly(), MONDAY)
+    by_cron = series.dated(nightly(), OUTPUTS.absolute(), TUESDAY)
+    first = cotgen.run(by_cron, outputs=OUTPUTS.absolute())
+    monkeypatch.chdir(OUTPUTS)
+    Path("nightly-2026-11-16").rename("archived")
+    by_hand = series.dated(nightly(), Path(), TUESDAY)
+    assert cotgen.run(by_hand, outputs=Path()).attempts == first.attempts
+
+
+def test_an_earlier_run_that_is_not_there_is_no_run_without_solutions(in_tmp: Path) -> None:
+    problems = RemainingProblems(of=nightly().problems, runs=(Path("outputs/typo"),))
+    with pytest.raises(RecipeError, match=r"problems.runs: outputs/typo is not the folder"):
+        next(problems.load())
 
 
 def test_a_series_is_not_confused_with_runs_of_like_names(in_tmp: Path) -> None:
@@ -157,6 +178,37 @@ def test_a_night_first_ends_what_the_last_one_has_paid_for_in_part(in_tmp: Path)
     assert set(served.values()) == {1}
     assert served.total() == 14
     assert not series.paid_for(OUTPUTS / "nightly-2026-11-16")
+
+
+def test_a_night_that_finds_the_one_before_at_work_exits_3_and_buys_nothing(in_tmp: Path) -> None:
+    with start_server(in_tmp) as server:
+        recipe = priced(server.url)
+        night_by_command(priced(server.url, limits={"attempts": 6}), MONDAY)
+        bought = len(server.log())
+        with RunFolder(OUTPUTS / "nightly-2026-11-16").locked():
+            tuesday = night_by_command(recipe, TUESDAY)
+        assert len(server.log()) == bought
+    assert [(end.run, end.exit_code, end.state) for end in tuesday] == [
+        ("nightly-2026-11-17", LOCKED, "locked")
+    ]
+    assert not (OUTPUTS / "nightly-2026-11-17").exists()
+
+
+def test_a_night_without_anything_left_is_told_too(in_tmp: Path) -> None:
+    recipe = nightly(accuracy=1.0, limit=3)
+    cotgen.run(series.dated(recipe, OUTPUTS, MONDAY))
+    told = Notify(command=("sh", "-c", "cat > told.json"))
+    night_by_command(recipe.model_copy(update={"notify": told}), TUESDAY)
+    assert json.loads(Path("told.json").read_text())["exit_code"] == 0
+
+
+def test_a_log_that_cannot_be_opened_is_a_mistake_in_one_line(in_tmp: Path) -> None:
+    Path("r.yaml").write_text(json.dumps(nightly(limit=3).settings()))
+    Path("file").touch()
+    done = CliRunner().invoke(app, ["run", "r.yaml", "--log", "file/log"])
+    assert done.exit_code == 2
+    assert "cotgen: --log file/log: cannot be opened" in done.output
+    assert not OUTPUTS.exists()
 
 
 def test_a_series_ends_at_what_all_its_nights_may_spend(in_tmp: Path) -> None:

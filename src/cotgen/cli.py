@@ -102,7 +102,8 @@ def run(
     """Run a recipe, or go on with its run. Running again resumes."""
     from cotgen.scheduling.log import noted
 
-    with noted(log, str(recipe)) as note, _errors():
+    # The outer one is for a log that cannot be opened, the inner one for what is noted in it.
+    with _errors(), noted(log, str(recipe)) as note, _errors():
         if env_file:
             from cotgen.environment import use_environment
 
@@ -160,6 +161,8 @@ def schedule(
 
         if [install, remove, list_].count(True) > 1:
             raise RecipeError("choose one of --install, --remove and --list")
+        if kubernetes and (install or remove or list_ or systemd):
+            raise RecipeError("--kubernetes prints what `kubectl apply -f -` takes, nothing else")
         keeper = scheduling.keeper("systemd" if systemd else "crontab")
         if list_:
             typer.echo("".join(f"{line}\n" for line in keeper.installed()), nl=False)
@@ -261,7 +264,7 @@ def show(
     with _errors():
         from cotgen import display, trace
 
-        folder = Path(run) if Path(run).is_dir() else outputs / run
+        folder = _folder(run, outputs)
         if dataset is not None:
             trace.show_row(folder, dataset, split.value, row)
         elif id is not None:
@@ -305,7 +308,7 @@ def view(
     with _errors():
         from cotgen.view import is_private, serve
 
-        folder = Path(run) if Path(run).is_dir() else outputs / run
+        folder = _folder(run, outputs)
         if not is_private(host):
             typer.echo(f"cotgen: whoever reaches {host} can read {folder}", err=True)
 
@@ -408,7 +411,7 @@ def push(
     with _errors():
         from cotgen import display, publish
 
-        folder = Path(run) if Path(run).is_dir() else outputs / run
+        folder = _folder(run, outputs)
         if dry_run:
             display.show_parcel(publish.pack(folder, repo, accept_licences=accept_licences), repo)
             return
@@ -456,7 +459,10 @@ def audit(
 
 
 def _folder(run: str, outputs: Path) -> Path:
-    return Path(run) if Path(run).is_dir() else outputs / run
+    """A run's folder by its path or name: any other folder of that name is not meant."""
+    here, named = Path(run), outputs / run
+    is_named = (named / "manifest.json").exists() and not (here / "manifest.json").exists()
+    return named if is_named or not here.is_dir() else here
 
 
 def _load(path: Path, sets: list[str] | None, limit: int | None, name: str | None) -> Recipe:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from cotgen.errors import RecipeError
+from cotgen.store.folder import holder
 from cotgen.summary import State, Summary, read_summary
 
 _TOUCHED = ("summary.json", "manifest.json", "run.log", "journal.jsonl", "attempts.jsonl")
@@ -44,9 +45,10 @@ def listed(outputs: Path) -> list[Listed]:
 
 def _runs(outputs: Path) -> Iterator[Listed]:
     for entry in os.scandir(outputs):
-        folder = Path(entry.path)
-        if entry.is_dir() and (folder / "manifest.json").exists():
-            yield _run(folder)
+        # A folder that we may not read (lost+found of a volume) or that is just deleted is no run.
+        with suppress(PermissionError, FileNotFoundError):
+            if (Path(entry.path) / "manifest.json").is_file():
+                yield _run(Path(entry.path))
 
 
 def _run(folder: Path) -> Listed:
@@ -68,31 +70,14 @@ def _run(folder: Path) -> Listed:
 
 
 def _state(folder: Path, summary: Summary) -> tuple[State | Literal["running", "killed"], str]:
-    holder = _holder(folder / ".lock")
-    if holder:
-        return holder
+    if held := holder(folder):
+        return held
     if summary.state:
         return summary.state, summary.said
     return ("complete" if summary.rows else "unfinished"), ""  # Of a version before states.
 
 
-def _holder(lock: Path) -> tuple[Literal["running", "killed"], str] | None:
-    """Who works on a run, or was killed while it did. A holder signs the file, and wipes it."""
-    try:
-        with lock.open("rb") as file:
-            name = file.read(200).decode("utf-8", "replace")
-            if not name:
-                return None
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return "running", name
-            return "killed", name
-    except OSError:
-        return None
-
-
 def _touched(folder: Path) -> str:
     """When a file of the run was last written, ISO 8601, UTC."""
     times = [path.stat().st_mtime for name in _TOUCHED if (path := folder / name).exists()]
-    return datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(max(times, default=0), UTC).isoformat(timespec="seconds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Literal, Protocol
@@ -20,6 +20,7 @@ from cotgen.errors import (
     FAILED_ITEMS,
     INTERRUPTED,
     LIMIT,
+    LOCKED,
     CotgenError,
     RunLocked,
     exit_code,
@@ -28,6 +29,7 @@ from cotgen.limits import Allowance
 from cotgen.notifying import tell
 from cotgen.pipeline import Stage, Watch, run_async
 from cotgen.recipe import Recipe
+from cotgen.store.folder import holder
 from cotgen.summary import State, Summary, read_summary
 
 
@@ -85,39 +87,36 @@ def operate(recipe: Recipe, order: Order, voice: Voice) -> Ended:
         raise
     finally:
         voice.stop()
-    try:
-        voice.ended(ended)
-        sys.stdout.flush()
-    except OSError:
-        # A closed pipe or a log on a full disk changes nothing about how the run ended.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _notify(recipe, ended, voice)
-    return ended
+    return _told(recipe, ended, voice)
 
 
 def operate_night(recipe: Recipe, order: Order, today: date, voice_of: Listen) -> Ended:
     """Today's run of a series, as `operate`.
 
     First, searches of the run before that were paid for in part get their rest: what was bought is
-    used, and counts as tonight's. Then tonight's own run has what is left of the limits.
+    used, and counts as tonight's. Then tonight's own run has what is left of the limits. Nothing is
+    done while an earlier night is at work: both would pay for the same problems.
     """
     tonight = series.dated(recipe, order.outputs, today)
     earlier = [run for run in series.runs(recipe.name, order.outputs) if run.name < tonight.name]
+    if busy := _at_work(earlier):
+        ended = _broken(tonight.name, order.outputs / tonight.name, busy)
+        return _told(recipe, ended, voice_of(tonight))
     begun = [*earlier, order.outputs / tonight.name]
-    before = series.spent_by(begun, recipe)
+    # What is spent tonight is spent in these two; a long series' journals are gigabytes.
+    counted = begun if recipe.series.any_spending else begun[-2:]
+    before = series.spent_by(counted, recipe)
     if earlier and series.paid_for(earlier[-1]):
         last = series.dated(recipe, order.outputs, series.day_of(earlier[-1]))
         rest = replace(order, begun_only=True, beside=(Allowance(recipe.series, before, "series"),))
         ended = operate(last, rest, voice_of(last))
-        if ended.exit_code in (LIMIT, INTERRUPTED):
+        if ended.exit_code in (LIMIT, INTERRUPTED, LOCKED):
             return ended
     if tonight.name not in {run.name for run in begun if run.exists()} and series.is_over(tonight):
-        voice = voice_of(tonight)
         said = f"{recipe.name}: every problem is solved, nothing is left for a run"
         ended = Ended(tonight.name, "", "complete", DONE, said, said, None)
-        voice.ended(ended)
-        return ended
-    now = series.spent_by(begun, recipe)
+        return _told(recipe, ended, voice_of(tonight))
+    now = series.spent_by(counted, recipe)
     beside = (
         Allowance(recipe.limits, now.less(before)),
         Allowance(recipe.series, now, "series"),
@@ -127,6 +126,14 @@ def operate_night(recipe: Recipe, order: Order, today: date, voice_of: Listen) -
 
 Listen = Callable[[Recipe], Voice]
 """Makes the voice of one run."""
+
+
+def _at_work(runs: Iterable[Path]) -> RunLocked | None:
+    for run in runs:
+        match holder(run):
+            case ("running", name):
+                return RunLocked(f"{run} is being worked on by {name}")
+    return None
 
 
 async def _stoppable(recipe: Recipe, order: Order, voice: Voice) -> Summary:
@@ -172,12 +179,25 @@ def _ended(folder: Path, code: int, said: str, summary: Summary) -> Ended:
 def one_line(summary: Summary, said: str) -> str:
     """A run's numbers for a mail."""
     parts = [summary.state + (f" ({' '.join(said.split())})" if said else "")]
-    parts.append(f"{summary.solved:,} of {summary.problems:,} problems solved")
-    parts.append(f"{summary.attempts:,} attempts")
+    if summary.problems:  # A start that was broken off has counted nothing yet.
+        parts.append(f"{summary.solved:,} of {summary.problems:,} problems solved")
+        parts.append(f"{summary.attempts:,} attempts")
     parts += [f"{rows:,} {name} rows" for name, rows in summary.rows.items()]
     if summary.cost_usd:
         parts.append(f"${summary.cost_usd:,.4f}")
     return " · ".join(parts)
+
+
+def _told(recipe: Recipe, ended: Ended, voice: Voice) -> Ended:
+    """The last word, to everybody."""
+    try:
+        voice.ended(ended)
+        sys.stdout.flush()
+    except OSError:
+        # A closed pipe or a log on a full disk changes nothing about how the run ended.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _notify(recipe, ended, voice)
+    return ended
 
 
 def _notify(recipe: Recipe, ended: Ended, voice: Voice) -> None:

@@ -288,7 +288,7 @@ class _Work:
         self.summary.said = str(error)
         self.summary.unaccounted += self.budget.unaccounted
         if self.spent is not None:
-            self.summary.cost_usd = numbers.cost_usd(self.recipe, self.spent)
+            numbers.spend_at_least(self.recipe, self.summary, self.spent)
         try:
             numbers.write_summary(self.run.folder.path, self.summary)
         except StoreError as unwritable:

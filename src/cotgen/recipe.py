@@ -129,10 +129,11 @@ class Recipe(BaseModel):
                 raise ValueError(f"datasets.{number}.from: chains, but the recipe builds no chains")
         for name, teacher in self.teachers.items():
             can_have = "price" in getattr(type(teacher), "model_fields", {})
+            key = "series" if self.limits.cost_usd is None else "limits"
             limited = self.limits.cost_usd is not None or self.series.cost_usd is not None
             if limited and can_have and teacher.price is None:
                 raise ValueError(
-                    f"limits.cost_usd: teachers.{name} names no price, so its cost cannot be "
+                    f"{key}.cost_usd: teachers.{name} names no price, so its cost cannot be "
                     "limited: give it one ({input: 0.15, output: 0.60}; zeros if it costs nothing)"
                 )
         return self

@@ -12,7 +12,7 @@ from cotgen.limits import Use, used
 from cotgen.problems import RemainingProblems
 from cotgen.recipe import Recipe
 from cotgen.records import Searched
-from cotgen.store import Table
+from cotgen.store import RunFolder, Table
 from cotgen.store.journal import Spent, read_journal
 
 
@@ -21,10 +21,14 @@ def dated(recipe: Recipe, outputs: Path, today: date) -> Recipe:
 
     Its problems are those of the recipe that no earlier run of the series has solved, the unseen
     first. Its seed is another one each day: an unsolved problem gets new attempts, not the old ones
-    again. Raises RecipeError if the name leaves no room for the date.
+    again. A run that was begun goes on from the earlier runs that it was begun with, wherever it is
+    started from and whatever has become of them. Raises RecipeError if the name leaves no room for
+    the date.
     """
     name = f"{recipe.name}-{today.isoformat()}"
-    earlier = tuple(run for run in runs(recipe.name, outputs) if run.name < name)
+    earlier = _begun_with(outputs / name)
+    if earlier is None:
+        earlier = tuple(run for run in runs(recipe.name, outputs) if run.name < name)
     problems = RemainingProblems(of=recipe.problems, runs=earlier)
     changed = {"name": name, "problems": problems, "seed": recipe.seed + today.toordinal()}
     if len(name) > _LONGEST:
@@ -66,6 +70,11 @@ def runs(series: str, outputs: Path) -> list[Path]:
 def day_of(run: Path) -> date:
     """The date in the name of a series' run."""
     return date.fromisoformat(run.name[-len(_DATE) :])
+
+
+def _begun_with(run: Path) -> tuple[Path, ...] | None:
+    claimed = RunFolder(run).manifest.tables.get("problems")
+    return tuple(map(Path, claimed["problems"].get("runs", ()))) if claimed else None
 
 
 def _is_dated(run: Path, series: str) -> bool:

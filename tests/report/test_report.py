@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import cotgen
@@ -230,6 +231,16 @@ def test_cost_is_that_of_the_summary(small: Path, tmp_path: Path) -> None:
     assert made["sft"].cost_per_row == pytest.approx(0.05)
     assert made["sft"].tokens_per_row == pytest.approx(100)
     assert "$0.0500" in write_report([run]).page.read_text(encoding="utf-8")
+
+
+def test_a_report_that_is_mailed_names_no_webhook(small: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small, tmp_path / "small"))
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))
+    recipe["notify"]["webhook"] = "https://hooks.example/SECRET"
+    (run / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    for made in (write_report([run]), write_report([small, run], tmp_path / "both.html")):
+        assert "SECRET" not in made.page.read_text(encoding="utf-8")
+        assert "SECRET" not in made.numbers.read_text(encoding="utf-8")
 
 
 def test_a_run_that_has_only_begun_has_a_report(tmp_path: Path, small: Path) -> None:

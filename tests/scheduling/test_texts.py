@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import SCRIPTED
+from typer.testing import CliRunner
 
+from cotgen.cli import app
 from cotgen.errors import RecipeError, ScheduleError
 from cotgen.recipe import load_recipe
 from cotgen.scheduling import Job, Times, crontab, job_of, manifests, systemd
@@ -67,6 +69,26 @@ def test_a_cron_job_forbids_two_at_once_and_holds_the_recipe(job: Job) -> None:
     pod = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never"
     assert pod["containers"][0]["command"][-3:] == ["--dated", "--set", "search.n=2"]
+
+
+def test_schedulers_wait_longer_than_requests_in_flight_are_awaited(job: Job) -> None:
+    patient = load_recipe(job.recipe, ["limits.grace_s=299.5"])
+    slow = job_of(patient, job.recipe, job.times)
+    assert (job.stop_s, slow.stop_s) == (60, 335)
+    assert "TimeoutStopSec=335\n" in systemd.units(slow)["cotgen-scripted.service"]
+    _, cron_job = yaml.safe_load_all(manifests(slow, slow.recipe, "cotgen:1"))
+    pod = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 335
+
+
+def test_a_manifest_is_printed_only(job: Job) -> None:
+    for order in ("--install", "--remove", "--list"):
+        done = CliRunner().invoke(
+            app,
+            ["schedule", str(job.recipe), "--at", "0 2 * * *", "--kubernetes", "cotgen:1", order],
+        )
+        assert done.exit_code == 2
+        assert "kubectl" in done.output
 
 
 def test_a_key_file_that_others_can_read_is_refused(in_tmp: Path) -> None:

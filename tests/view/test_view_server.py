@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -20,6 +21,8 @@ from cotgen.cli import app
 from cotgen.errors import RecipeError
 from cotgen.records import Problem, Verified
 from cotgen.view import is_private
+from cotgen.view.index import Index
+from cotgen.view.server import Viewer
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
@@ -295,6 +298,33 @@ def test_a_run_that_has_just_begun_is_shown(tmp_path: Path) -> None:
     with serving(folder) as viewer:
         assert viewer.api("run")["problems"] == 0
         assert viewer.api("problems", q="a", verdict="correct")["total"] == 0
+
+
+def test_a_damaged_run_is_read_once_and_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = some_run(tmp_path / "damaged", 2)
+    with (folder / "verdicts.jsonl").open("a") as file:
+        file.write("{no line\n")
+    monkeypatch.setattr("cotgen.view.server._PAUSE_S", 0.0)
+    opened: list[Index] = []
+
+    def index(folder: Path) -> Index:
+        opened.append(Index(folder))
+        return opened[-1]
+
+    async def go() -> None:
+        viewer = Viewer(folder)
+        monkeypatch.setattr("cotgen.view.server.Index", index)
+        for _ in range(5):
+            viewer.refresh()
+            await asyncio.sleep(0.05)
+        assert "verdicts.jsonl, byte" in viewer.page().error
+        await viewer.close()
+
+    asyncio.run(go())
+    assert len(opened) == 1
+    assert not opened[0]._open
 
 
 def test_a_damaged_line_is_told_with_its_place(

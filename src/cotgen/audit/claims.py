@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 _NUMBER = r"(?:(?:\d{1,3}(?:,\d{3})+|\d{1,18})(?:\.\d{1,12})?|\.\d{1,12})"
-_SPACE = r"[^\S\n]?"
-"""A line of its own is a sum of its own: `= -7`, and below it `-7 + 14 = 7`."""
-_MONEY = rf"(?:\\?[$£€]{_SPACE})?"
+_GAP = r"[^\S\r\n\v\f\x85\u2028\u2029]?"
+"""A line's end parts claims: what stands above `-7 * 8 = -56` is not reduced by 7."""
+_MONEY = rf"(?:\\?[$£€]{_GAP})?"
 _OPERATOR = r"(?:[-+*/×÷·−–]|\\times|\\cdot|\\div)"
 _TERM = rf"{_MONEY}{_NUMBER}"
-_LEFT = re.compile(rf"(?P<sum>-?{_TERM}(?:{_SPACE}{_OPERATOR}{_SPACE}{_TERM}){{1,8}})\s?$")
-_RIGHT = re.compile(rf"\s?{_MONEY}(?P<number>[-−]?{_MONEY}{_NUMBER})")
+_LEFT = re.compile(rf"(?P<sum>-?{_TERM}(?:{_GAP}{_OPERATOR}{_GAP}{_TERM}){{1,8}}){_GAP}$")
+_RIGHT = re.compile(rf"{_GAP}{_MONEY}(?P<number>[-−]?{_MONEY}{_NUMBER})")
 _TOKEN = re.compile(rf"{_NUMBER}|{_OPERATOR}")
 _SENTENCE = re.compile(r"(?:[.,;:?!)\]}>]|\*\*)$|(?<![\\\w^_])[^\W\d_]{2,}$")
 """What may stand before a claim, apart by white space: the end of a sentence, a word."""

@@ -1,4 +1,4 @@
-"""What came of a run's problems, as its table of verdicts says."""
+"""What came of problems in runs, as their tables of verdicts say."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ Where = Literal["all", "unseen", "unsolved", "mixed", "solved"]
 
 
 class Outcomes:
-    """Which problems of a run have correct and incorrect attempts: ids only, read in one pass."""
+    """Which problems have correct and incorrect attempts in any of some runs: ids only, read in one
+    pass."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, *runs: Path) -> None:
         self._correct: set[str] = set()
         self._incorrect: set[str] = set()
         self._judged: set[str] = set()
-        path = run / "verdicts.jsonl"
+        for run in runs:
+            self._read(run / "verdicts.jsonl")
+
+    def _read(self, path: Path) -> None:
         if not path.exists():
             return  # Nothing was judged yet.
         verdicts = Table(path, Verified, write=False)

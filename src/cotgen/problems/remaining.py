@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import PositiveInt
 
+from cotgen.errors import RecipeError
 from cotgen.problems.outcomes import Outcomes
 from cotgen.protocols import Component
 from cotgen.records import BadLine, Problem
@@ -43,8 +44,14 @@ class RemainingProblems(Component):
         return self.of.on_bad_line
 
     def load(self) -> Iterator[Problem | BadLine]:
-        """Stream the source; unsolved problems are kept until the unseen ones have come."""
-        earlier = [Outcomes(run) for run in self.runs]
+        """Stream the source; unsolved problems are kept until the unseen ones have come.
+
+        Raises RecipeError for an earlier run that is not there: all its problems would be unseen.
+        """
+        for run in self.runs:
+            if not run.is_dir():
+                raise RecipeError(f"problems.runs: {run} is not the folder of a run")
+        earlier = Outcomes(*self.runs)
         unsolved: list[Problem] = []
         taken = 0
         for item in self.of.load():
@@ -54,8 +61,8 @@ class RemainingProblems(Component):
             if taken == self.of.limit:
                 break
             taken += 1
-            if all(run.say(item.id, "unseen") for run in earlier):
+            if earlier.say(item.id, "unseen"):
                 yield item
-            elif self.again and not any(run.say(item.id, "solved") for run in earlier):
+            elif self.again and earlier.say(item.id, "unsolved"):
                 unsolved.append(item)
         yield from unsolved

@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from cotgen.errors import RecipeError, StoreError
+from cotgen.publish.files import told
 from cotgen.report.numbers import Dataset, Facts, Names
 from cotgen.store import RunFolder
 from cotgen.store.lines import UNREADABLE
@@ -63,7 +64,8 @@ def price_of(recipe: Recipe, teacher: str) -> tuple[float, float]:
 
 
 def facts_of(recipe: Recipe, folder: Path) -> Facts:
-    """The recipe in a few lines, and all of it for comparisons."""
+    """The recipe in a few lines, and for comparisons all of it that may leave the machine: a page
+    is mailed, and a webhook's address is a key."""
     search, problems = recipe["search"], recipe["problems"]
     sampling = [
         f"{name.replace('_', ' ')} {search[name]}"
@@ -82,7 +84,7 @@ def facts_of(recipe: Recipe, folder: Path) -> Facts:
         ("chains", str(chains["kind"]) if chains else "none"),
         ("seed", str(recipe.get("seed", 0))),
     ]
-    return Facts(folder.absolute().name, lines, dict(_flat(recipe)))
+    return Facts(folder.absolute().name, lines, dict(_flat(told(recipe))))
 
 
 def _facts(section: dict[str, Any], *names: str) -> list[str]:

@@ -16,7 +16,7 @@ _LONGEST = 990
 
 
 def shown(job: Job) -> str:
-    """The job's line. What it prints is what cron mails: nothing, unless something is wrong."""
+    """The job's line. What it prints is what cron mails: one line, unless something is wrong."""
     command = f"cd {shlex.quote(str(job.folder))} && {job.shell()}"
     # In a crontab, a bare % ends the command and begins its input.
     safe = command.replace("%", "\\%")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from cotgen.environment import read_environment
 from cotgen.errors import RecipeError
 from cotgen.recipe import Recipe
 from cotgen.scheduling.times import Times
+
+_SAVING_S = 35
+"""What a run may need, beside its grace, to save what came in."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Job:
     env_file: Path | None
     options: list[str]
     """What else `cotgen run` is told: `--dated`, `--set key=value`."""
+    stop_s: int
+    """How long it may take to end once it is told to: longer than it awaits requests in flight."""
 
     @property
     def log(self) -> Path:
@@ -77,6 +83,7 @@ def job_of(  # noqa: PLR0913 - what the command's options say
         outputs=folder / "outputs",
         env_file=env_file.absolute() if env_file else None,
         options=options,
+        stop_s=math.ceil(recipe.limits.grace_s) + _SAVING_S,
     )
     for part in [*job.command, str(folder)]:
         if not part.isprintable():

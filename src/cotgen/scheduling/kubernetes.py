@@ -11,7 +11,6 @@ from cotgen.errors import RecipeError
 from cotgen.scheduling.job import Job
 
 _WORK = "/work"
-_GRACE_S = 60
 _START_WITHIN_S = 3600
 """A start that is later than this is left out. Without it, Kubernetes gives up for good after a
 hundred missed starts."""
@@ -57,7 +56,7 @@ def _pod(name: str, job: Job, image: str) -> dict[str, object]:
     command += ["--quiet", *job.options]
     return {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": _GRACE_S,
+        "terminationGracePeriodSeconds": job.stop_s,
         "containers": [
             {
                 "name": "cotgen",

@@ -10,8 +10,6 @@ from cotgen.errors import RecipeError, ScheduleError
 from cotgen.scheduling.job import Job
 
 _TIMEOUT_S = 30
-_GRACE_S = 60
-"""More than a run takes to drain when it is told to stop."""
 
 
 def units(job: Job) -> dict[str, str]:
@@ -72,7 +70,7 @@ def _service(job: Job) -> str:
         # Finished but for failed items, locked by another, and at its limit are no faults.
         "SuccessExitStatus=1 3 4",
         "KillSignal=SIGTERM",
-        f"TimeoutStopSec={_GRACE_S}",
+        f"TimeoutStopSec={job.stop_s}",
     ]
     return "\n".join(lines) + "\n"
 

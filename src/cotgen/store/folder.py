@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import msgspec
 
@@ -127,6 +127,22 @@ class RunFolder:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
         except UNREADABLE as error:
             raise StoreError(f"{path}: {error}. Restore it, or choose another --name") from error
+
+
+def holder(run: Path) -> tuple[Literal["running", "killed"], str] | None:
+    """Who works on a run, or was killed while it did. A holder signs the file, and wipes it."""
+    try:
+        with (run / ".lock").open("rb") as file:
+            name = file.read(200).decode("utf-8", "replace")
+            if not name:
+                return None
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return "running", name
+            return "killed", name
+    except OSError:
+        return None
 
 
 def _opened(path: Path) -> IO[str]:

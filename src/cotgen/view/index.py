@@ -109,7 +109,10 @@ class Reader(Generic[L]):
             yield [(offset, self.decode(offset, line)) for offset, line in block]
 
 
-def signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
+Signature = tuple[tuple[str, int, int], ...]
+
+
+def signature(folder: Path) -> Signature:
     """Changes when a file of the run grows or is replaced."""
     paths = [folder / f"{name}.jsonl" for name in TABLES]
     paths += [*sorted((folder / "datasets").glob("*.jsonl")), folder / "recipe.yaml"]

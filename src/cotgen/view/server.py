@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 from cotgen.errors import CotgenError, RecipeError
 from cotgen.view import pages
 from cotgen.view.filters import wanted
-from cotgen.view.index import Index, signature
+from cotgen.view.index import Index, Signature, signature
 from cotgen.view.looker import Missing
 from cotgen.view.replies import ListPage, RunPage
 from cotgen.view.search import Search
@@ -66,6 +66,8 @@ class Viewer:
         self.version = 0
         self.error = ""
         self._not_before = 0.0
+        self._damaged: Signature | None = None
+        """The files that could not be read: they are not tried again as long as they are these."""
         self._task: asyncio.Task[None] | None = None
         self._searches: OrderedDict[str, Search] = OrderedDict()
         self._page: RunPage | None = None
@@ -75,13 +77,14 @@ class Viewer:
         """Begin to read the run if it was not read as it is now."""
         if self.next or time.monotonic() < self._not_before:
             return
-        if self.index is None or self.index.signature != signature(self.folder):
+        known = (self.index and self.index.signature, self._damaged)
+        if signature(self.folder) not in known:
             self._task = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
         began = time.monotonic()
         try:
-            index = self.next = Index(self.folder)
+            self.next = index = Index(self.folder)
             slice_began = time.perf_counter()
             for _ in index.read():
                 if time.perf_counter() - slice_began > _SLICE_S:
@@ -91,6 +94,9 @@ class Viewer:
                     slice_began = time.perf_counter()
         except CotgenError as error:
             self.error = str(error)
+            if self.next:
+                self._damaged = self.next.signature
+                self.next.close()
         else:
             before, self.index, self.error = self.index, index, ""
             self.version += 1
