@@ -86,6 +86,16 @@ def test_other_settings_are_refused_naming_table_and_key(done: Path) -> None:
     assert "search.temperature: was 1.0, is 0.5" in said.stderr
 
 
+def test_redo_of_the_last_stage_makes_the_datasets_again(tmp_path: Path) -> None:
+    assert cotgen(*SMALL, cwd=tmp_path).returncode == 0
+    (run,) = (tmp_path / "outputs").iterdir()
+    path = min((run / "datasets").glob("*.jsonl"))
+    rows = path.read_bytes()
+    path.write_bytes(b"of an earlier version\n")
+    assert cotgen(*SMALL, "--redo", "emit", cwd=tmp_path).returncode == 0
+    assert path.read_bytes() == rows
+
+
 def test_redo_makes_a_stage_again_and_keeps_the_ones_before(tmp_path: Path) -> None:
     cotgen(*SMALL, cwd=tmp_path)
     attempts = tmp_path / "outputs/scripted/attempts.jsonl"

@@ -34,7 +34,7 @@ async def filter_run(run: Run, recipe: Recipe, advance: Callable[[], None]) -> d
     try:
         with LineFile(draft, gathered=True) as file:
             work = _Filtering(run, advance, file)
-            await work.filter(_named(recipe.filters), draws(recipe.seed))
+            await work.filter(named(recipe.filters), draws(recipe.seed))
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
@@ -64,7 +64,7 @@ def digest_of(path: Path) -> str:
         return ""
 
 
-def _named(filters: Iterable[Filter]) -> list[tuple[str, Filter]]:
+def named(filters: Iterable[Filter]) -> list[tuple[str, Filter]]:
     """Filters by their kind; those of a kind that stood before are numbered."""
     seen: Counter[str] = Counter()
     named = []

@@ -28,7 +28,7 @@ from cotgen.errors import (
     TeacherError,
 )
 from cotgen.export import Order, write_datasets
-from cotgen.filtering import digest_of, digest_of_files, filter_run
+from cotgen.filtering import digest_of, digest_of_files, filter_run, named
 from cotgen.guide import dataset_info
 from cotgen.limits import Allowance, Budget
 from cotgen.loading import Loader, gone, refuse_test_problems
@@ -237,6 +237,10 @@ class _Work:
             claims["chains"] = recipe.lasting("seed", "chains")
         dropped = [TABLES[stage] for stage in _from(redo) if stage in TABLES] if redo else []
         self.run.folder.claim(claims, dropped[::-1])
+        if redo:
+            made = self.run.folder.manifest.datasets
+            made |= {name: {} for name in made}  # Else same tables would leave them be.
+            self.run.folder.save_manifest()
 
     async def do(self, stage: Stage) -> None:
         """One stage, with its time."""
@@ -563,7 +567,9 @@ class _Work:
             }
             manifest.filtered = made
             self.run.folder.save_manifest()
-        self.summary.filtered = msgspec.convert(made["dropped"], dict[str, Dropped])
+        found = msgspec.convert(made["dropped"], dict[str, Dropped])
+        # The manifest has them by the alphabet, a person reads them as they were applied.
+        self.summary.filtered = {name: found[name] for name, _ in named(self.recipe.filters)}
         return 0 if done else 1
 
     def _leave_unfiltered(self) -> None:
