@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cotgen import parse_recipe, publish, run
 from cotgen.datafiles import SplitName, files_of, is_reserved, stems_of, wanted_files
 from cotgen.errors import RecipeError, StoreError
 from cotgen.export import split_of
+from cotgen.export.shards import to_parquet
 from cotgen.records import Problem
 from cotgen.store import RunFolder
 
@@ -258,3 +264,43 @@ def test_a_full_disk_leaves_the_earlier_files_and_no_drafts(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     go(tmp_path, datasets=[{"kind": "sft", "per_problem": 1}, {"kind": "dpo"}])
     assert "sft.jsonl.tmp" not in names(folder)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda text, number, margin, labels: {
+                "text": text,
+                "turns": [{"role": text, "content": text}] * len(labels),
+                "label": number > 0,
+                "number": number,
+                "margin": margin,
+                "labels": labels,
+                "values": [margin] * len(labels),
+            },
+            st.text(st.characters(exclude_categories=["Cs"])),
+            st.integers(-(2**63), 2**63 - 1),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.lists(st.booleans(), max_size=3),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_parquet_holds_the_very_rows_of_the_lines(rows: list[dict[str, Any]]) -> None:
+    schema = pa.schema(
+        [
+            ("text", pa.string()),
+            ("turns", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+            ("label", pa.bool_()),
+            ("number", pa.int64()),
+            ("margin", pa.float64()),
+            ("labels", pa.list_(pa.bool_())),
+            ("values", pa.list_(pa.float64())),
+        ]
+    )
+    lines = bytearray(msgspec.json.Encoder().encode_lines(rows))
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, schema) as parquet:
+        to_parquet(lines, schema, parquet)
+    assert pq.read_table(file).equals(pa.Table.from_pylist(rows, schema=schema))

@@ -94,12 +94,8 @@ class SplitWriter:
     def _flush(self) -> None:
         if not self._held:
             return
-        import pyarrow as pa
-
         self._plan.lengths.add([row.sequences for row in self._held])
-        rows = [row.columns for row in self._held]
-        table = pa.Table.from_pylist(rows, schema=self._plan.schema)
-        self._shards[-1].write(self._lines, self._origins, table)
+        self._shards[-1].write(self._lines, self._origins)
         self._lines.clear()
         self._origins.clear()
         self._held = []
@@ -148,7 +144,8 @@ class _Shard:
         self._parquet = self._stack.enter_context(
             pq.ParquetWriter(self.drafts[PARQUET], schema, compression="zstd")
         )
-        self._tables: list[Any] = []
+        self._schema = schema
+        self._unread = bytearray()
         self._writing: Future[None] | None = None
         self._syncing: list[Future[None]] = []
         self._unsynced = 0
@@ -156,24 +153,22 @@ class _Shard:
     def _opened(self, suffix: str) -> IO[bytes]:
         return self._stack.enter_context(self.drafts[suffix].open("wb"))
 
-    def write(self, lines: bytearray, origins: bytearray, table: Any) -> None:
-        """Some rows, in their three forms."""
+    def write(self, lines: bytearray, origins: bytearray) -> None:
+        """Some rows and their origins."""
         self._lines.write(lines)
         self._origins.write(origins)
         self._unsynced += len(lines)
         if self._unsynced >= _SYNC_BYTES and all(each.done() for each in self._syncing):
             self._sync()
-        self._tables.append(table)
-        if sum(each.nbytes for each in self._tables) >= _ROW_GROUP_BYTES:
-            self._write_tables()
+        self._unread += lines
+        if len(self._unread) >= _ROW_GROUP_BYTES:
+            self._write_group()
 
-    def _write_tables(self) -> None:
-        import pyarrow as pa
-
-        if self._tables:
+    def _write_group(self) -> None:
+        if self._unread:
             self._await_table()
-            rows, self._tables = pa.concat_tables(self._tables), []
-            self._writing = _other_core().submit(self._parquet.write_table, rows)
+            lines, self._unread = self._unread, bytearray()
+            self._writing = _other_core().submit(to_parquet, lines, self._schema, self._parquet)
 
     def _await_table(self) -> None:
         """Wait for the row group that is being written. Raises OSError."""
@@ -184,7 +179,7 @@ class _Shard:
     def close(self, *, whole: bool = True) -> None:
         """Close the files, `whole` or as they are."""
         if whole:
-            self._write_tables()
+            self._write_group()
             self._await_table()
         elif self._writing:
             self._writing.exception()  # What became of it no longer matters.
@@ -200,3 +195,15 @@ class _Shard:
         """Wait for the disk. Raises OSError."""
         for each in self._syncing:
             each.result()
+
+
+def to_parquet(lines: bytearray, schema: Any, parquet: Any) -> None:
+    """Read lines as Arrow's table of them and append it. All of it is done without the interpreter,
+    which building the table of Python objects would need."""
+    import pyarrow as pa
+    from pyarrow import json
+
+    reading = json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    parsing = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    table = json.read_json(pa.BufferReader(lines), reading, parsing)
+    parquet.write_table(table.select(schema.names))
