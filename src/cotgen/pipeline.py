@@ -42,6 +42,7 @@ from cotgen.series import paid_for
 from cotgen.store import InOrder, Journal, replace_file
 from cotgen.store.folder import Settings
 from cotgen.store.journal import Spent
+from cotgen.store.reserve import drop_reserve
 from cotgen.summary import Dropped, State, Summary
 from cotgen.wiring import Sampler, draws, refuse_unready, samplers, services, verification
 from cotgen.workers import bounded
@@ -355,6 +356,7 @@ class _Work:
             self.watch.start("search", sum(owed.values()))
             await self.ending.drain(self._search_owed(owed))
         self._heed_halt()
+        drop_reserve(self.run.folder.path)
         # Sealed even if nothing was owed: an earlier run may have been killed just before this.
         self.run.attempts.seal(self._search_order())
         return sum(owed.values())

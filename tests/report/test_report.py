@@ -191,9 +191,7 @@ def test_runs_are_compared_question_by_question(small: Path, tmp_path: Path) -> 
     assert (first.name, first.paired) == ("pass@1", True)
     # 4/4 → 1, 2/4 → 1, 1/4 → 0, 0/4 → 0.
     assert first.difference.value == pytest.approx((0 + 1 / 2 - 1 / 4 + 0) / 4)
-    assert ("problems.path", f"{small.parent}/small.jsonl", f"{tmp_path}/other.jsonl") in (
-        found.settings
-    )
+    assert ("problems.path", "small.jsonl", "other.jsonl") in (found.settings)
 
 
 def test_runs_on_other_questions_are_compared_unpaired(small: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from cotgen.records import Completion
 from cotgen.store import Journal
 from cotgen.store.journal import Entry, Spent
+from cotgen.store.reserve import RESERVE, drop_reserve
 
 HELLO = Completion("Hello\u2028\0😀", "length", "a thought", tokens=7, prompt_tokens=3)
 
@@ -184,3 +185,10 @@ def test_a_torn_reply_is_lost_as_a_whole(path: Path) -> None:
     assert journal.recall("p@a", "k").get(9) == HELLO
     assert journal.recall("p@a", "k").get(0) is None
     journal.close()
+
+
+def test_a_reserve_that_a_kill_left_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / RESERVE).write_bytes(b"\0" * 100)
+    drop_reserve(tmp_path)
+    drop_reserve(tmp_path)
+    assert not (tmp_path / RESERVE).exists()

@@ -12,7 +12,7 @@ import msgspec
 from cotgen.errors import StoreError
 from cotgen.records import Completion, Record
 from cotgen.store.lines import UNREADABLE, LineFile
-from cotgen.store.reserve import Reserve
+from cotgen.store.reserve import RESERVE, Reserve
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Journal:
         self.path = path
         self.full: StoreError | None = None
         """Set once the disk was full, though all was saved: no more must be asked for."""
-        self._reserve = Reserve(path.with_name(".reserve")) if is_owed else None
+        self._reserve = Reserve(path.with_name(RESERVE)) if is_owed else None
         self._file = LineFile(path)
         self._index: dict[str, dict[str, list[int]]] = {}
         self._decoder = msgspec.json.Decoder(Entry)

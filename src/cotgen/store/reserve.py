@@ -14,6 +14,15 @@ _MOST, _SHARE = 16 << 20, 4
 _LEAST = 64 << 10
 
 
+RESERVE = ".reserve"
+
+
+def drop_reserve(folder: Path) -> None:
+    """Remove what a run that was killed right after its last answer left behind."""
+    with suppress(OSError):
+        (folder / RESERVE).unlink(missing_ok=True)
+
+
 class Reserve:
     """A file that takes up room until somebody needs it.
 
