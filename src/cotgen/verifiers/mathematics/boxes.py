@@ -54,7 +54,8 @@ def _cluster(text: str, start: int, end: int) -> list[int]:
 
 
 def _last_head(text: str, start: int, end: int) -> int:
-    return max(text.rfind("\\boxed", start, end), text.rfind("\\fbox", start, end))
+    place = text.rfind("\\boxed", start, end)
+    return max(place, text.rfind("\\fbox", max(start, place), end))
 
 
 def _outermost(text: str, heads: list[int], end: int) -> list[Extraction] | Refusal:
@@ -92,15 +93,30 @@ _PROMPTED = re.compile(
     r"|\b(?:write|put|give|enclose|present|express|provide|box) your\b)[^\n]{0,60}\Z",
     re.IGNORECASE,
 )
+_CLUES = (
+    *("that", "not", "n't", "never", "no longer", "tead of", "rather than"),
+    *("format", "example", " your"),
+)
+"""In lower case, one of these is in all that the patterns above and `is_denied` find."""
 _ASKED = re.compile(r"[\s$)\\\]*.]{0,5}\?|[$)\\]{0,3},? for (?:example|instance)\b")
 
 
 def _is_meant(text: str, box: Extraction) -> bool:
     """`not \\boxed{6}`, `\\boxed{6}?` and an echo of the prompt commit to nothing."""
     before = text[max(0, box.start - UNTRUE_BEFORE) : box.start]
-    if _DENIED.search(before) or is_denied(before) or _PROMPTED.search(before):
+    if _has_clue(before.lower()) and (
+        _DENIED.search(before) or is_denied(before) or _PROMPTED.search(before)
+    ):
         return False
     return _ASKED.match(text, box.end) is None
+
+
+def _has_clue(lower: str) -> bool:
+    # A plain loop: `any` takes three times as long, and this is done for every box.
+    for clue in _CLUES:  # noqa: SIM110
+        if clue in lower:
+            return True
+    return False
 
 
 def _closing_braces(text: str, start: int, last: int, end: int) -> dict[int, int]:
@@ -166,6 +182,7 @@ _WRAPPER = re.compile(
     r"|\\(?:color|textcolor|colorbox)\{[a-zA-Z]{1,20}\}|(?<![A-Za-z}\])^_\\]))\{\Z"
 )
 _MOST_WRAPPERS = 4
+_HARMLESS_NEVER_ENDS_IN = "$=.)}(["
 _TAKEN_BEFORE = re.compile(
     # an operator or a relation, but no list item, quotation mark or dash between words
     r"(?:[+/^≤≥≠<×·÷±√|⌊⌈]|(?<=[^\s*])_|(?<=[^\n>])>|(?<=[0-9A-Za-z)}])\*"
@@ -181,6 +198,9 @@ _TAKEN_BEFORE = re.compile(
     r"[\s$\\(\[]{0,6}\Z"
     r"|\bbetween [^\n.]{1,30} and[\s$\\(]{0,6}\Z|\bexcept[\s$\\(]{0,6}\Z"
 )
+_TAKES_NOTHING = (*"$:.,=[)", "\\(")
+_TAKING, _TAKEN_NEAR = ("than", " and", "except"), 12
+"""Behind these signs only phrases that end in one of these words take a box."""
 _WORD_NUMBER = re.compile(r"(?:[A-Za-z]{2}|\n|\A)[ \t]*[0-9]{1,3}\s+\Z")
 _SIGN_BEFORE = re.compile(r"(?<![-−A-Za-z])[-−]\Z")
 _TAKEN_AFTER = re.compile(
@@ -205,16 +225,39 @@ def _alone(text: str, box: Extraction, start: int, end: int) -> Extraction | Ref
     """The box, unless what stands beside it makes it a part of another value."""
     before = text[max(start, box.start - _BESIDE) : box.start]
     after = text[box.end : min(end, box.end + _BESIDE)]
-    if _SIGN_BEFORE.search(before) or _OR.match(after):
+    signed = before.endswith(("-", "−")) and _SIGN_BEFORE.search(before)
+    if signed or _OR.match(after):
         return Refusal(_PART, box.end)
     for _ in range(_MOST_WRAPPERS):
-        before = "" if _WORD_NUMBER.search(before) else _HARMLESS.sub("", before)
-        if not (wrapper := _WRAPPER.search(before)) or not after.lstrip().startswith("}"):
+        before = _without_harmless(before)
+        wrapper = _WRAPPER.search(before) if before.endswith("{") else None
+        if not wrapper or not after.lstrip().startswith("}"):
             break
         before, after = before[: wrapper.start()], after.lstrip()[1:]
-    if not box.text.startswith("=") and _TAKEN_BEFORE.search(before):
+    if not box.text.startswith("=") and _is_taken(before):
         return Refusal(_PART, box.end)
     line = after.partition("\n")[0]
     if _DIGITS_AFTER.match(line) or _TAKEN_AFTER.match(_SPACE.sub("", line, count=1)):
         return Refusal(_PART, box.end)
     return box
+
+
+def _without_harmless(before: str) -> str:
+    """Without what is no part of a value at the end. Most ends tell without a pattern."""
+    bare = before.rstrip()
+    if len(bare) < len(before) and _WORD_NUMBER.search(before):
+        return ""
+    if bare[-1:] in _HARMLESS_NEVER_ENDS_IN or ("\\" not in bare and bare[-1] != ">"):
+        return bare
+    return _HARMLESS.sub("", before)
+
+
+def _is_taken(before: str) -> bool:
+    """Whether what stands before a box takes it as an operand or an argument."""
+    if not before:
+        return False
+    if before.endswith(_TAKES_NOTHING):
+        near = before[-_TAKEN_NEAR:]
+        if not any(word in near for word in _TAKING):
+            return False
+    return _TAKEN_BEFORE.search(before) is not None
