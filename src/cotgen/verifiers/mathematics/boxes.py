@@ -8,6 +8,7 @@ from cotgen.verifiers.mathematics.extraction import (
     UNTRUE_BEFORE,
     Extraction,
     Refusal,
+    has_one,
     is_denied,
     is_placeholder,
 )
@@ -93,30 +94,21 @@ _PROMPTED = re.compile(
     r"|\b(?:write|put|give|enclose|present|express|provide|box) your\b)[^\n]{0,60}\Z",
     re.IGNORECASE,
 )
-_CLUES = (
-    *("that", "not", "n't", "never", "no longer", "tead of", "rather than"),
-    *("format", "example", " your"),
-)
-"""In lower case, one of these is in all that the patterns above and `is_denied` find."""
+_DENIED_WORDS = ("not", "never", "no longer", "tead of", "rather than", "n't be")
+_PROMPTED_WORDS = ("format", "example", " your")
+"""In lower case, one of these is in all that the patterns find."""
 _ASKED = re.compile(r"[\s$)\\\]*.]{0,5}\?|[$)\\]{0,3},? for (?:example|instance)\b")
 
 
 def _is_meant(text: str, box: Extraction) -> bool:
     """`not \\boxed{6}`, `\\boxed{6}?` and an echo of the prompt commit to nothing."""
     before = text[max(0, box.start - UNTRUE_BEFORE) : box.start]
-    if _has_clue(before.lower()) and (
-        _DENIED.search(before) or is_denied(before) or _PROMPTED.search(before)
-    ):
+    lower = before.lower()
+    if has_one(lower, _DENIED_WORDS) and _DENIED.search(before):
+        return False
+    if is_denied(before) or (has_one(lower, _PROMPTED_WORDS) and _PROMPTED.search(before)):
         return False
     return _ASKED.match(text, box.end) is None
-
-
-def _has_clue(lower: str) -> bool:
-    # A plain loop: `any` takes three times as long, and this is done for every box.
-    for clue in _CLUES:  # noqa: SIM110
-        if clue in lower:
-            return True
-    return False
 
 
 def _closing_braces(text: str, start: int, last: int, end: int) -> dict[int, int]:
@@ -256,8 +248,6 @@ def _is_taken(before: str) -> bool:
     """Whether what stands before a box takes it as an operand or an argument."""
     if not before:
         return False
-    if before.endswith(_TAKES_NOTHING):
-        near = before[-_TAKEN_NEAR:]
-        if not any(word in near for word in _TAKING):
-            return False
+    if before.endswith(_TAKES_NOTHING) and not has_one(before[-_TAKEN_NEAR:], _TAKING):
+        return False
     return _TAKEN_BEFORE.search(before) is not None
