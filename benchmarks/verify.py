@@ -41,7 +41,7 @@ from cotgen import verify, verify_many
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 PIP = 'pip install "math-verify==0.9.0" "latex2sympy2_extended[antlr4_13_2]"'
-ROUNDS = 3
+ROUNDS = 15
 """Times that `verify_many` is given all pairs, so that its processes' start counts less."""
 LISTED = 40
 """Disagreements and acceptances shown at most, of each set."""

@@ -8,6 +8,7 @@ from cotgen.verifiers.mathematics.extraction import (
     UNTRUE_BEFORE,
     Extraction,
     Refusal,
+    has_one,
     is_denied,
     is_placeholder,
 )
@@ -54,7 +55,8 @@ def _cluster(text: str, start: int, end: int) -> list[int]:
 
 
 def _last_head(text: str, start: int, end: int) -> int:
-    return max(text.rfind("\\boxed", start, end), text.rfind("\\fbox", start, end))
+    place = text.rfind("\\boxed", start, end)
+    return max(place, text.rfind("\\fbox", max(start, place), end))
 
 
 def _outermost(text: str, heads: list[int], end: int) -> list[Extraction] | Refusal:
@@ -92,13 +94,19 @@ _PROMPTED = re.compile(
     r"|\b(?:write|put|give|enclose|present|express|provide|box) your\b)[^\n]{0,60}\Z",
     re.IGNORECASE,
 )
+_DENIED_WORDS = ("not", "never", "no longer", "tead of", "rather than", "n't be")
+_PROMPTED_WORDS = ("format", "example", " your")
+"""In lower case, one of these is in all that the patterns find."""
 _ASKED = re.compile(r"[\s$)\\\]*.]{0,5}\?|[$)\\]{0,3},? for (?:example|instance)\b")
 
 
 def _is_meant(text: str, box: Extraction) -> bool:
     """`not \\boxed{6}`, `\\boxed{6}?` and an echo of the prompt commit to nothing."""
     before = text[max(0, box.start - UNTRUE_BEFORE) : box.start]
-    if _DENIED.search(before) or is_denied(before) or _PROMPTED.search(before):
+    lower = before.lower()
+    if has_one(lower, _DENIED_WORDS) and _DENIED.search(before):
+        return False
+    if is_denied(before) or (has_one(lower, _PROMPTED_WORDS) and _PROMPTED.search(before)):
         return False
     return _ASKED.match(text, box.end) is None
 
@@ -166,6 +174,7 @@ _WRAPPER = re.compile(
     r"|\\(?:color|textcolor|colorbox)\{[a-zA-Z]{1,20}\}|(?<![A-Za-z}\])^_\\]))\{\Z"
 )
 _MOST_WRAPPERS = 4
+_HARMLESS_NEVER_ENDS_IN = "$=.)}(["
 _TAKEN_BEFORE = re.compile(
     # an operator or a relation, but no list item, quotation mark or dash between words
     r"(?:[+/^≤≥≠<×·÷±√|⌊⌈]|(?<=[^\s*])_|(?<=[^\n>])>|(?<=[0-9A-Za-z)}])\*"
@@ -181,6 +190,9 @@ _TAKEN_BEFORE = re.compile(
     r"[\s$\\(\[]{0,6}\Z"
     r"|\bbetween [^\n.]{1,30} and[\s$\\(]{0,6}\Z|\bexcept[\s$\\(]{0,6}\Z"
 )
+_TAKES_NOTHING = (*"$:.,=[)", "\\(")
+_TAKING, _TAKEN_NEAR = ("than", " and", "except"), 12
+"""Behind these signs only phrases that end in one of these words take a box."""
 _WORD_NUMBER = re.compile(r"(?:[A-Za-z]{2}|\n|\A)[ \t]*[0-9]{1,3}\s+\Z")
 _SIGN_BEFORE = re.compile(r"(?<![-−A-Za-z])[-−]\Z")
 _TAKEN_AFTER = re.compile(
@@ -205,16 +217,37 @@ def _alone(text: str, box: Extraction, start: int, end: int) -> Extraction | Ref
     """The box, unless what stands beside it makes it a part of another value."""
     before = text[max(start, box.start - _BESIDE) : box.start]
     after = text[box.end : min(end, box.end + _BESIDE)]
-    if _SIGN_BEFORE.search(before) or _OR.match(after):
+    signed = before.endswith(("-", "−")) and _SIGN_BEFORE.search(before)
+    if signed or _OR.match(after):
         return Refusal(_PART, box.end)
     for _ in range(_MOST_WRAPPERS):
-        before = "" if _WORD_NUMBER.search(before) else _HARMLESS.sub("", before)
-        if not (wrapper := _WRAPPER.search(before)) or not after.lstrip().startswith("}"):
+        before = _without_harmless(before)
+        wrapper = _WRAPPER.search(before) if before.endswith("{") else None
+        if not wrapper or not after.lstrip().startswith("}"):
             break
         before, after = before[: wrapper.start()], after.lstrip()[1:]
-    if not box.text.startswith("=") and _TAKEN_BEFORE.search(before):
+    if not box.text.startswith("=") and _is_taken(before):
         return Refusal(_PART, box.end)
     line = after.partition("\n")[0]
     if _DIGITS_AFTER.match(line) or _TAKEN_AFTER.match(_SPACE.sub("", line, count=1)):
         return Refusal(_PART, box.end)
     return box
+
+
+def _without_harmless(before: str) -> str:
+    """Without what is no part of a value at the end. Most ends tell without a pattern."""
+    bare = before.rstrip()
+    if len(bare) < len(before) and _WORD_NUMBER.search(before):
+        return ""
+    if bare[-1:] in _HARMLESS_NEVER_ENDS_IN or ("\\" not in bare and bare[-1] != ">"):
+        return bare
+    return _HARMLESS.sub("", before)
+
+
+def _is_taken(before: str) -> bool:
+    """Whether what stands before a box takes it as an operand or an argument."""
+    if not before:
+        return False
+    if before.endswith(_TAKES_NOTHING) and not has_one(before[-_TAKEN_NEAR:], _TAKING):
+        return False
+    return _TAKEN_BEFORE.search(before) is not None

@@ -17,6 +17,7 @@ from cotgen.verifiers.mathematics.extraction import (
     Extraction,
     Form,
     Refusal,
+    has_one,
     is_placeholder,
 )
 from cotgen.verifiers.mathematics.marks import last_answer_line, last_hashes, last_json, last_tag
@@ -98,7 +99,9 @@ _ASIDE, _SAID = "<|channel|>", "<|channel|>final<|message|>"
 
 def after_thought(text: str) -> int:
     """Where the solution begins; -1 if a thought was opened and never closed."""
-    if not any(hint in text for hint in _HINTS):
+    if "<" not in text and "◁" not in text and "THINK]" not in text:
+        return 0
+    if not has_one(text, _HINTS):
         return 0
     start = text.rfind(_SAID) + len(_SAID)
     if start < len(_SAID):
@@ -118,11 +121,13 @@ _TURN_ENDS = (
     *("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|im_start|>", "<|end_of_text|>", "<|end|>"),
     *("<|end_of_solution|>", "<end_of_turn>", "</s>", "<｜end▁of▁sentence｜>", "<|return|>"),
 )
+_TURN_SIGNS = ("<|", "<end_of_turn>", "</s>", "<｜")
+"""Each of the tokens starts with one of these."""
 
 
 def _end_of_turn(text: str, start: int) -> int:
     """Where the model's own turn ends: special tokens may be left in the text."""
-    if text.find("<", start) < 0:
+    if text.find("<", start) < 0 or not has_one(text, _TURN_SIGNS, start):
         return len(text)
     ends = [text.find(token, start) for token in _TURN_ENDS]
     return min((end for end in ends if end > start), default=len(text))
@@ -132,11 +137,18 @@ _QUESTION = re.compile(
     r"\n[ \t]{0,9}(?:(?:#{1,4} ?)?\**(?:Q|Question|Problem|Instruction|Human|User)"
     r"(?: ?[0-9]{1,4})?[:.]|(?:#{1,4} ?\**|\*\*)(?:Question|Problem|Instruction)\b|\[INST\])"
 )
+_ASKING = tuple(
+    (word[0], word) for word in ("Q", "Problem", "Instruction", "Human", "User", "[INST]")
+)
+"""One of the words is in every such line, and looking for a sign is quicker than for a word."""
 _MOST_QUESTIONS = 8
 
 
 def _before_next_question(text: str, start: int, end: int, forms: tuple[Form, ...]) -> int:
     """A model that runs on asks itself the next question; its answer is not this problem's."""
+    asking = tuple(word for sign, word in _ASKING if sign in text)
+    if not has_one(text, asking, start, end):
+        return end
     for asked in islice(_QUESTION.finditer(text, start, end), _MOST_QUESTIONS):
         if isinstance(_marked(text, start, asked.start(), forms), Extraction):
             return asked.start()

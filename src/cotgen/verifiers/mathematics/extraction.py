@@ -21,6 +21,15 @@ Form = Literal[Marked, Alone, Guessed]
 DEFAULT_FORMS: tuple[Form, ...] = (*get_args(Marked), *get_args(Alone))
 
 
+def has_one(text: str, words: tuple[str, ...], start: int = 0, end: int | None = None) -> bool:
+    """Whether one of the words stands between two places: the quick test before a slow pattern."""
+    # A plain loop: `any` takes three times as long, and this is done several times for each text.
+    for word in words:  # noqa: SIM110
+        if text.find(word, start, end) >= 0:
+            return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Extraction:
     """An answer, which rule found it, and where it starts and ends in the text."""
@@ -81,12 +90,16 @@ _UNTRUE = re.compile(
     r"[^.,;:!?\n]{0,30}\Z",
     re.IGNORECASE,
 )
+_UNTRUE_WORDS, _THAT_NEAR = ("not ", "n't ", "never "), 34
+"""In lower case, one of these is in all that is found, or "that" so near to its end."""
 UNTRUE_BEFORE = 80
 """So many characters before an answer tell whether it is denied."""
 
 
 def is_denied(before: str) -> bool:
     """Whether `It is not true that the` or `I don't think the` stands before an answer."""
+    if "that" not in before[-_THAT_NEAR:].lower() and not has_one(before.lower(), _UNTRUE_WORDS):
+        return False
     return _UNTRUE.search(before) is not None
 
 

@@ -82,7 +82,7 @@ _LONGEST_TAGGED = 100_000
 
 def last_tag(text: str, start: int, end: int) -> Extraction | None:
     """`<answer>x</answer>`."""
-    if text.rfind("nswer>", start, end) < 0 and text.rfind("NSWER>", start, end) < 0:
+    if text.find("nswer>", start, end) < 0 and text.find("NSWER>", start, end) < 0:
         return None
     last: Extraction | None = None
     place = start
@@ -106,7 +106,7 @@ _LONGEST_VALUE = 20_000
 
 def last_json(text: str, start: int, end: int) -> Extraction | None:
     """The value of `answer` or `final_answer` in JSON: a text, a number or a list of them."""
-    if text.rfind('nswer"', start, end) < 0 and text.rfind('NSWER"', start, end) < 0:
+    if text.find('nswer"', start, end) < 0 and text.find('NSWER"', start, end) < 0:
         return None
     keys = list(_KEY.finditer(text, start, end))[-_MOST_MARKS:]
     final = [key for key in keys if key[1].lower() != "answer"]
