@@ -212,7 +212,7 @@ class ChainBuilder(Protocol):
         """Return the chains in the order of the correct attempts that they end in."""
 
 
-class RowOrigin(Record, frozen=True):
+class RowOrigin(Record, frozen=True, gc=False):
     """Where a dataset row came from. `methods` are the verdict methods of `attempts`, `rewards`
     what gave the numbers for their steps ('' where there are none)."""
 
@@ -233,8 +233,7 @@ class Refusal(Record, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Record, frozen=True, gc=False):
     """One line of a dataset: its columns, and where they came from.
 
     `sequences` are the texts that a trainer reads as one sequence, message by message (two
