@@ -24,7 +24,7 @@ import jsonlines
 import msgspec
 
 from cotgen import Recipe, load_recipe, parse_recipe, run
-from cotgen.records import Completion, Problem, Searched
+from cotgen.records import Completion, Problem, Searched, own_json
 from cotgen.runs import Run, shape_of
 from cotgen.steps import parse
 
@@ -150,7 +150,7 @@ def _bare(recipe: Recipe, folder: Path) -> dict[str, float]:
         searched = list(made.attempts.lines())
         golds = {problem.id: problem for problem in problems}
         groups = list(made.groups())
-        encode = msgspec.json.encode
+        encode = msgspec.json.Encoder(enc_hook=own_json).encode
         copy = folder / "copy.jsonl"
 
         def search() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from cotgen import parse_recipe, publish, run
 from cotgen.datafiles import SplitName, files_of, is_reserved, stems_of, wanted_files
 from cotgen.errors import RecipeError, StoreError
 from cotgen.export import split_of
-from cotgen.export.shards import to_parquet
+from cotgen.export.shards import Plan, SplitWriter, to_parquet
+from cotgen.lengths import Lengths
 from cotgen.records import Problem
 from cotgen.store import RunFolder
 
@@ -304,3 +306,16 @@ def test_parquet_holds_the_very_rows_of_the_lines(rows: list[dict[str, Any]]) ->
     with pq.ParquetWriter(file, schema) as parquet:
         to_parquet(lines, schema, parquet)
     assert pq.read_table(file).equals(pa.Table.from_pylist(rows, schema=schema))
+
+
+def test_what_a_full_disk_cannot_even_close_is_abandoned(tmp_path: Path) -> None:
+    plan = Plan(pa.schema([("text", pa.string())]), 10**6, "r", Lengths(None))
+    writer = SplitWriter(tmp_path / "d", plan)
+    writer.begin()
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    writer._shards[0]._stack.callback(full)
+    writer.abandon()
+    assert list(tmp_path.iterdir()) == []

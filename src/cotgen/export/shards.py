@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -181,11 +181,13 @@ class _Shard:
         if whole:
             self._write_group()
             self._await_table()
-        elif self._writing:
-            self._writing.exception()  # What became of it no longer matters.
-        self._stack.close()
-        if whole:
+            self._stack.close()
             self._sync()
+            return
+        if self._writing:
+            self._writing.exception()  # What became of it no longer matters.
+        with suppress(OSError):  # What is abandoned need not be written first.
+            self._stack.close()
 
     def _sync(self) -> None:
         self._unsynced = 0
