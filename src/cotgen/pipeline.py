@@ -32,14 +32,15 @@ from cotgen.filtering import digest_of, digest_of_files, filter_run, named
 from cotgen.guide import dataset_info
 from cotgen.limits import Allowance, Budget
 from cotgen.loading import Loader, gone, refuse_test_problems
-from cotgen.protocols import Verify
+from cotgen.protocols import AsksOnce, Verify
 from cotgen.publish import write_card
 from cotgen.publish.files import CARD, told
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Attempt, Chained, Group, Problem, Searched, Verdict, Verified
 from cotgen.runs import FILTERED, Judgeable, Run, Sieve, shape_of
+from cotgen.searched import Paid, Searches, line_of
 from cotgen.series import paid_for
-from cotgen.store import InOrder, Journal, replace_file
+from cotgen.store import JOURNAL, Journal, replace_file
 from cotgen.store.folder import Settings
 from cotgen.store.journal import Spent
 from cotgen.store.reserve import drop_reserve
@@ -60,7 +61,7 @@ TABLES: dict[Stage, str] = {
 }
 _VERIFIED_AT_ONCE = 256
 _ALL_SAVED = "every completion that came in is saved, and the next run goes on from there"
-_BEAT_S, _SOON_S = 1.0, 0.1
+_BEAT_S = 1.0
 _QUICK = (50_000, 20, 20)
 
 
@@ -200,9 +201,12 @@ class _Work:
         self.benchmarks = digest_of_files(recipe.filters)
 
     @cached_property
-    def searched(self) -> InOrder[Searched]:
+    def searches(self) -> Searches:
         """Where searches write their lines."""
-        return InOrder(self.run.attempts)
+        teachers = self.recipe.teachers.items()
+        models = {name: str(getattr(teacher, "model", "")) for name, teacher in teachers}
+        journal = self.run.folder.path / JOURNAL
+        return Searches(self.run.attempts, journal, self.recipe.search, models)
 
     def begin(self, stop: Stop) -> None:
         """Heed the limits, and whoever wants the run to stop."""
@@ -376,9 +380,8 @@ class _Work:
             self.ending.in_flight = lambda: sum(flow.in_flight for flow in online)
             # Not `or {}`: the journal goes on counting in this very dict.
             self.watch.see(live, {} if self.spent is None else self.spent)
-            for task in (self._beat(), self._write_soon()):
-                stack.callback(asyncio.create_task(task).cancel)
-            stack.callback(self.searched.flush)
+            stack.callback(asyncio.create_task(self._beat()).cancel)
+            await stack.enter_async_context(self.searches.open(self.budget.halt))
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
 
@@ -411,20 +414,15 @@ class _Work:
             await asyncio.sleep(_BEAT_S)
             self.watch.advance(0)
 
-    async def _write_soon(self) -> None:
-        """Let readers of the table see what was gathered for it."""
-        while True:
-            await asyncio.sleep(_SOON_S)
-            self.run.attempts.flush()
-
     async def _search_with(self, live: tuple[Sampler, Verify | None]) -> None:
         """All searches of one teacher. Teachers do not wait for each other."""
         sampler, verify = live
 
         async def search(problem: Problem) -> None:
             await sampler.places.room()
+            await self.searches.room()
             id = f"{problem.id}@{sampler.name}"
-            self.searched.begin(id)
+            self.searches.begin(id)
             try:
                 if not self._is_over(sampler.name):
                     await self._search_one(id, problem, sampler, verify)
@@ -432,7 +430,7 @@ class _Work:
                 # Requests in flight are being paid for: they end, no new search begins.
                 self.budget.halt(error)
             finally:
-                self.searched.end(id)
+                self.searches.end(id)
 
         await bounded(self._owed_searches(sampler.name), search, sampler.at_once)
 
@@ -441,7 +439,11 @@ class _Work:
     ) -> None:
         offered = services(self.recipe, id, problem, sampler, verify)
         try:
-            found = await self.recipe.search.search(problem, offered)
+            if self.searches.takes_paid and sampler.journals and id not in self.run.attempts:
+                self.searches.paid(await self._paid(id, problem, sampler))
+            else:
+                found = await self.recipe.search.search(problem, offered)
+                self._write_attempts(id, problem, sampler.name, found)
         except TeacherError as error:
             if error.kind == "down":
                 # All that is left would fail so: it stays owed, and no line says otherwise.
@@ -451,9 +453,7 @@ class _Work:
             if self.run.attempts.has_finished(id):
                 self.growth_failed += 1  # What was there before stays.
             else:
-                self.searched.put(Searched(id, problem.id, sampler.name, (), str(error)))
-        else:
-            self._write_attempts(id, problem, sampler.name, found)
+                self.searches.put(Searched(id, problem.id, sampler.name, (), str(error)))
         sampler.forget(id)
         sampler.flow.done += 1
         self.watch.advance()
@@ -463,18 +463,18 @@ class _Work:
     ) -> None:
         """Write a search's line. Attempts that it had before stay: growing only adds."""
         earlier = self.run.attempts.get(id).attempts if self.run.attempts.has_finished(id) else ()
-        attempts = (*earlier, *self._signed(found[len(earlier) :], teacher))
-        enough = self.recipe.search.wants_more(len(attempts))
-        self.searched.put(Searched(id, problem.id, teacher, attempts, enough=enough))
-
-    def _signed(self, attempts: list[Attempt], teacher: str) -> list[Attempt]:
-        """The attempts with the teacher that gave them."""
+        attempts = (*earlier, *found[len(earlier) :])
         model = str(getattr(self.recipe.teachers[teacher], "model", ""))
-        replace = msgspec.structs.replace
-        return [
-            replace(each, origin=replace(each.origin, teacher=teacher, model=model))
-            for each in attempts
-        ]
+        enough = self.recipe.search.wants_more(len(attempts))
+        self.searches.put(line_of(id, problem.id, (teacher, model), attempts, enough=enough))
+
+    async def _paid(self, id: str, problem: Problem, sampler: Sampler) -> Paid:
+        """Ask, and say where the answers stand in the journal."""
+        search = self.recipe.search
+        assert isinstance(search, AsksOnce)
+        messages, sampling = search.call(problem, draws(self.recipe.seed))
+        at = await sampler.buy(id, problem, messages, sampling)
+        return Paid(id, problem.id, sampler.name, sampling.n, at)
 
     def _owed_searches(self, teacher: str) -> Iterator[Problem]:
         return (
@@ -510,7 +510,7 @@ class _Work:
 
     def _open_journal(self) -> Journal:
         # Each search has many entries, and asking whether it is owed reads its line.
-        journal = Journal(self.run.folder.path / "journal.jsonl", cache(self._is_owed))
+        journal = Journal(self.run.folder.path / JOURNAL, cache(self._is_owed))
         self.spent = journal.spent
         return journal
 
@@ -700,7 +700,7 @@ class _Work:
 
     def _spent(self) -> dict[str, Spent]:
         """What every paid teacher was paid so far, over all runs."""
-        path = self.run.folder.path / "journal.jsonl"
+        path = self.run.folder.path / JOURNAL
         if self.spent is None and path.exists():
             journal = Journal(path)
             self.spent = journal.spent

@@ -205,6 +205,25 @@ class Search(Protocol):
         """The calls that one problem makes at most, for estimates."""
 
 
+@runtime_checkable
+class AsksOnce(Protocol):
+    """A search whose attempts follow from the completions of one call: another process can make
+    them."""
+
+    @property
+    def asks_once(self) -> bool:
+        """Whether that is so with these settings."""
+
+    def call(self, problem: Problem, draw: Draw) -> tuple[list[Message], Sampling]:
+        """What it asks."""
+
+    def attempts(self, completions: list[Completion]) -> list[Attempt]:
+        """What it makes of the answer."""
+
+    def wants_more(self, attempts: int) -> bool:
+        """As of `Search`."""
+
+
 class ChainBuilder(Protocol):
     """A builder of long chains out of the attempts of one problem."""
 

@@ -12,7 +12,7 @@ from cotgen.limits import Use, used
 from cotgen.problems import RemainingProblems
 from cotgen.recipe import Recipe
 from cotgen.records import Searched
-from cotgen.store import RunFolder, Table
+from cotgen.store import JOURNAL, RunFolder, Table
 from cotgen.store.journal import Spent, read_journal
 
 
@@ -38,7 +38,7 @@ def dated(recipe: Recipe, outputs: Path, today: date) -> Recipe:
 
 def paid_for(run: Path) -> set[str]:
     """The searches of a run that were paid for in part, by a kill or a limit, and not ended."""
-    begun = {entry.search for entry in read_journal(run / "journal.jsonl")}
+    begun = {entry.search for entry in read_journal(run / JOURNAL)}
     path = run / "attempts.jsonl"
     if begun and path.exists():
         attempts = Table(path, Searched, write=False)
@@ -51,7 +51,7 @@ def spent_by(folders: Iterable[Path], recipe: Recipe) -> Use:
     """What runs have spent so far, by their journals, at a recipe's prices."""
     spent: defaultdict[str, Spent] = defaultdict(Spent)
     for folder in folders:
-        for entry in read_journal(folder / "journal.jsonl"):
+        for entry in read_journal(folder / JOURNAL):
             spent[entry.teacher].count(entry)
     return used(spent, recipe.prices)
 

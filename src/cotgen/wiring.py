@@ -107,6 +107,26 @@ class Sampler:
         self, search: str, problem: Problem, messages: Sequence[Message], sampling: Sampling
     ) -> list[Completion]:
         """All samples asked for, in order. Raises TeacherError if one cannot be had."""
+        _, found = await self._had(search, problem, messages, sampling)
+        return [found[number] for number in _numbers(sampling)]
+
+    @property
+    def journals(self) -> bool:
+        """Whether completions are journaled."""
+        return self._journal is not None
+
+    async def buy(
+        self, search: str, problem: Problem, messages: Sequence[Message], sampling: Sampling
+    ) -> tuple[int, ...]:
+        """As `generate`, for who reads the samples in the journal: where their replies stand."""
+        assert self._journal
+        key, _ = await self._had(search, problem, messages, sampling)
+        return self._journal.where(search, key)
+
+    async def _had(
+        self, search: str, problem: Problem, messages: Sequence[Message], sampling: Sampling
+    ) -> tuple[str, dict[int, Completion]]:
+        """The samples by number, and the key that they stand under in the journal."""
         key = self._key(search, messages, sampling)
         seed = seed_of(self._seed, key) + sampling.first
         base = Request(problem.question, tuple(messages), sampling, seed, key)
@@ -117,7 +137,7 @@ class Sampler:
         missing = [number for number in _numbers(sampling) if number not in found]
         # One sample that cannot be had must not cost those that were paid for.
         await _all([self._fetch(base, *run, ticket, found) for run in _runs(missing, self._width)])
-        return [found[number] for number in _numbers(sampling)]
+        return key, found
 
     @property
     def said(self) -> str:

@@ -131,6 +131,19 @@ class SampleSearch(Component):
                     break
         return attempts
 
+    @property
+    def asks_once(self) -> bool:
+        """Whether all is sampled at once."""
+        return self.until is None
+
+    def call(self, problem: Problem, draw: Draw) -> tuple[list[Message], Sampling]:
+        """One prompt, n samples."""
+        return self._messages(problem, draw), self._sampling(0, self.n)
+
+    def attempts(self, completions: list[Completion]) -> list[Attempt]:
+        """Attempt i is sample i."""
+        return self._attempts(0, completions)
+
     def _waves(self) -> Iterator[Sampling]:
         """All at once; with `until` a few, then each time as many as there are already."""
         first, size = 0, min(self.wave, self.n) if self.until else self.n
@@ -144,7 +157,7 @@ class SampleSearch(Component):
 
     def most_calls(self, problem: Problem) -> list[tuple[list[Message], Sampling]]:
         """One prompt, n samples."""
-        return [(self._messages(problem, Random), self._sampling(0, self.n))]
+        return [self.call(problem, Random)]
 
     def _messages(self, problem: Problem, draw: Draw) -> list[Message]:
         shown = self.examples.of(problem, draw(f"{problem.id}/examples")) if self.examples else ()

@@ -2,7 +2,7 @@
 
 from cotgen.store.folder import RunFolder, replace_file
 from cotgen.store.inorder import InOrder
-from cotgen.store.journal import Journal
+from cotgen.store.journal import JOURNAL, Journal
 from cotgen.store.table import Table
 
-__all__ = ["InOrder", "Journal", "RunFolder", "Table", "replace_file"]
+__all__ = ["JOURNAL", "InOrder", "Journal", "RunFolder", "Table", "replace_file"]

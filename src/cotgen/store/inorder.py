@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
 
-from cotgen.store.table import Encoded, L, Table
+from cotgen.store.table import Encoded, Identified
 
 _HELD_BYTES = 1 << 24
+L_contra = TypeVar("L_contra", bound=Identified, contravariant=True)
+L = TypeVar("L", bound=Identified)
+
+
+class Lines(Protocol[L_contra]):
+    """Where lines are written: a table."""
+
+    def encoded(self, line: L_contra) -> Encoded:
+        """A line as it will stand in the file."""
+
+    def write(self, line: Encoded) -> None:
+        """Add it."""
+
+    def flush(self) -> None:
+        """Hand what was gathered to the kernel."""
 
 
 class InOrder(Generic[L]):
@@ -19,7 +35,7 @@ class InOrder(Generic[L]):
     are made again from the journal, for nothing.
     """
 
-    def __init__(self, table: Table[L]) -> None:
+    def __init__(self, table: Lines[L]) -> None:
         self._table = table
         self._begun: deque[str] = deque()
         self._held: dict[str, Encoded | None] = {}
@@ -31,8 +47,12 @@ class InOrder(Generic[L]):
 
     def put(self, line: L) -> None:
         """The id's line is made."""
-        encoded = self._held[line.id] = self._table.encoded(line)
-        self._bytes += len(encoded.data)
+        self.hold(self._table.encoded(line))
+
+    def hold(self, line: Encoded) -> None:
+        """As `put`, of a line that is ready to be written."""
+        self._held[line.id] = line
+        self._bytes += len(line.data)
         if self._bytes > _HELD_BYTES:
             self.flush()
 
@@ -48,6 +68,11 @@ class InOrder(Generic[L]):
             self._held[id] = None  # Its turn is still to come.
             self._write(line)
         self._table.flush()
+
+    def unwritten(self) -> Iterator[tuple[str, Encoded | None, bool]]:
+        """What is still to come: ids in their order, each with its line, if that is made, and
+        whether work on it has ended."""
+        return ((id, self._held.get(id), id in self._held) for id in self._begun)
 
     def _write(self, line: Encoded | None) -> None:
         if line is not None:

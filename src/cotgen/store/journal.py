@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from cotgen.store.lines import UNREADABLE, LineFile
 from cotgen.store.reserve import RESERVE, Reserve
 
 log = logging.getLogger(__name__)
+
+JOURNAL = "journal.jsonl"
 
 
 class Entry(Record, frozen=True):
@@ -65,6 +67,16 @@ def read_journal(path: Path) -> Iterator[Entry]:
 _DECODER = msgspec.json.Decoder(Entry)
 
 
+def replies_at(file: LineFile, offsets: Iterable[int]) -> dict[int, Completion]:
+    """The samples in the replies at these offsets of a journal, by number."""
+    found: dict[int, Completion] = {}
+    for offset in offsets:
+        entry = _DECODER.decode(file.at(offset))
+        for number, completion in enumerate(entry.completions, start=entry.first):
+            found.setdefault(number, completion)
+    return found
+
+
 class Journal:
     """Completions by what was asked. Nothing is ever dropped from it.
 
@@ -81,12 +93,11 @@ class Journal:
         self._reserve = Reserve(path.with_name(RESERVE)) if is_owed else None
         self._file = LineFile(path)
         self._index: dict[str, dict[str, list[int]]] = {}
-        self._decoder = msgspec.json.Decoder(Entry)
         self._encoder = msgspec.json.Encoder()
         self.spent: dict[str, Spent] = {}
         for offset, line in self._file.scan():
             try:
-                entry = self._decoder.decode(line)
+                entry = _DECODER.decode(line)
             except UNREADABLE as error:
                 # One damaged line must not cost the others.
                 log.error("%s, byte %d: %s; this completion is lost", path, offset, error)
@@ -97,12 +108,11 @@ class Journal:
 
     def recall(self, search: str, asked: str) -> dict[int, Completion]:
         """The samples that were already returned for this, by number."""
-        found: dict[int, Completion] = {}
-        for offset in self._index.get(search, {}).get(asked, ()):
-            entry = self._decoder.decode(self._file.at(offset))
-            for number, completion in enumerate(entry.completions, start=entry.first):
-                found.setdefault(number, completion)
-        return found
+        return replies_at(self._file, self.where(search, asked))
+
+    def where(self, search: str, asked: str) -> tuple[int, ...]:
+        """At which offsets the replies to this stand."""
+        return tuple(self._index.get(search, {}).get(asked, ()))
 
     def append(self, entry: Entry) -> None:
         """Put a reply on disk; if that is full, in the room that was kept free for this."""

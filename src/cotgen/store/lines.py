@@ -98,6 +98,11 @@ class LineFile:
             raise StoreError(f"{self.path}: cannot be written ({error.strerror})") from error
         self._held_from = self.size
 
+    def grown(self, size: int) -> None:
+        """Another process has appended, up to this size."""
+        assert not self._held
+        self.size = self._held_from = size
+
     def sync(self) -> None:
         """Wait until everything written is on the disk."""
         self.flush()

@@ -107,6 +107,19 @@ class Table(Generic[L]):
         """Add a line that takes the place of the id's earlier one, if there is one."""
         self._note(line.id, self._file.append(line.data), line.error)
 
+    def adopt(self, lines: Iterable[tuple[str, int, str]], size: int) -> None:
+        """Take up lines that another process appended: ids, offsets, errors; and the file's size.
+        As long as it appends, nobody else may."""
+        self._file.grown(size)
+        for line in lines:
+            self._note(*line)
+
+    def read_again(self) -> None:
+        """Take up what another process left: a line that it did not end is cut off."""
+        self._file.close()
+        self._file = LineFile(self.path, gathered=self._gathered)
+        self._index()
+
     def flush(self) -> None:
         """Hand what was gathered to the kernel."""
         self._file.flush()

@@ -1,0 +1,367 @@
+"""How searches become lines of `attempts.jsonl`: here, or in a process beside this one.
+
+Where a teacher answers thousands of samples a second, cutting and writing their text takes longer
+than asking for it. The process that asks then only journals, and says which replies are whose; a
+second one reads them from the journal and writes the table. The table is a view: what the second
+process does not get to is written by this one, or by the next run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from cotgen.errors import CotgenError, NoWorkers, WorkerError
+from cotgen.protocols import AsksOnce
+from cotgen.records import Attempt, Record, Searched, own_json
+from cotgen.store.inorder import InOrder
+from cotgen.store.journal import replies_at
+from cotgen.store.lines import LineFile
+from cotgen.store.table import Encoded, Table
+from cotgen.workers import Job, Pool
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.1
+_FAST, _TICKS = 200, 3
+"""So many samples in each of so many ticks: then a second process is worth its start."""
+_BATCH = 256
+_MOST_LEFT = 20_000
+"""Searches that the second process may be behind; then new ones wait for it."""
+_TIMEOUT_S = 300.0
+_PARENT_DEATH_SIGNAL = 1
+
+
+class Paid(Record, frozen=True, tag="paid", array_like=True):
+    """A search whose first `n` samples stand in the journal, in the replies at these offsets."""
+
+    id: str
+    problem: str
+    teacher: str
+    n: int
+    at: tuple[int, ...]
+
+
+class _Made(Record, frozen=True, tag="made", array_like=True):
+    """A line that is ready to be written."""
+
+    id: str
+    data: bytes
+    error: str
+
+
+class _Begun(Record, frozen=True, tag="begun", array_like=True):
+    """Work begins on an id."""
+
+    id: str
+
+
+class _Ended(Record, frozen=True, tag="ended", array_like=True):
+    """Work on an id has ended."""
+
+    id: str
+
+
+_Command = _Begun | Paid | _Made | _Ended
+_Told = tuple[list[_Command], bool]
+
+
+class _Written(Record, frozen=True):
+    """What a batch of commands added to the file: ids with their offsets and errors, and its new
+    size."""
+
+    lines: tuple[tuple[str, int, str], ...]
+    size: int
+
+
+def line_of(
+    id: str, problem: str, teacher: tuple[str, str], attempts: Sequence[Attempt], *, enough: bool
+) -> Searched:
+    """A search's line; `teacher` is the name and the model of who gave those not yet signed."""
+    replace, (name, model) = msgspec.structs.replace, teacher
+    signed = [
+        each
+        if each.origin.teacher
+        else replace(each, origin=replace(each.origin, teacher=name, model=model))
+        for each in attempts
+    ]
+    return Searched(id, problem, name, tuple(signed), enough=enough)
+
+
+class _Maker:
+    """Makes lines from the replies in the journal."""
+
+    def __init__(self, search: AsksOnce, models: dict[str, str], journal: Path) -> None:
+        self._search = search
+        self._models = models
+        self._path = journal
+
+    def line(self, paid: Paid) -> Searched:
+        """The line of a search that asked once."""
+        found = replies_at(self._journal, paid.at)
+        attempts = self._search.attempts([found[number] for number in range(paid.n)])
+        teacher = paid.teacher, self._models[paid.teacher]
+        enough = self._search.wants_more(len(attempts))
+        return line_of(paid.id, paid.problem, teacher, attempts, enough=enough)
+
+    @cached_property
+    def _journal(self) -> LineFile:
+        return LineFile(self._path, write=False)
+
+
+class Searches:
+    """Where the searches of a run write their lines, in the order in which they began."""
+
+    def __init__(
+        self, table: Table[Searched], journal: Path, search: object, models: dict[str, str]
+    ) -> None:
+        self._table = table
+        self._here: InOrder[Searched] = InOrder(table)
+        self._beside: _Beside | None = None
+        self._maker: _Maker | None = None
+        # Elsewhere a process that outlives this one could write into the next run's table.
+        if sys.platform == "linux" and isinstance(search, AsksOnce) and search.asks_once:
+            self._maker = _Maker(search, models, journal)
+        self._samples = self._fast_ticks = 0
+
+    @property
+    def takes_paid(self) -> bool:
+        """Whether a search should say where its replies stand, in place of its attempts."""
+        return self._beside is not None
+
+    def begin(self, id: str) -> None:
+        """Work begins on the line of an id."""
+        (self._beside or self._here).begin(id)
+
+    def put(self, line: Searched) -> None:
+        """The id's line is made."""
+        self._samples += len(line.attempts)
+        if self._beside:
+            self._beside.put(_Made(*self._table.encoded(line)))
+        else:
+            self._here.put(line)
+
+    def paid(self, paid: Paid) -> None:
+        """All that the id's line is made of stands in the journal."""
+        if self._beside:
+            self._beside.put(paid)
+        else:
+            self._put_here(paid)
+
+    def end(self, id: str) -> None:
+        """Work on an id has ended, with a line or without one."""
+        (self._beside or self._here).end(id)
+
+    async def room(self) -> None:
+        """Wait while the second process is far behind."""
+        if self._beside:
+            await self._beside.room.wait()
+
+    @asynccontextmanager
+    async def open(self, failed: Callable[[CotgenError], None]) -> AsyncIterator[None]:
+        """Write while searches go on; at the end all is written. `failed` hears of a full disk."""
+        over = asyncio.Event()
+        writing = asyncio.create_task(self._write(over, failed))
+        try:
+            yield
+            over.set()
+            await writing
+        finally:
+            # What is not written by now is made from the journal by the next run.
+            writing.cancel()
+            await asyncio.wait([writing])
+            self._here.flush()
+
+    async def _write(self, over: asyncio.Event, failed: Callable[[CotgenError], None]) -> None:
+        try:
+            while not over.is_set():
+                self._table.flush()
+                await _passed(over, _TICK_S)
+                if self._is_worth_a_process():
+                    await self._write_beside(over)
+                    return
+        except CotgenError as error:
+            failed(error)
+
+    def _is_worth_a_process(self) -> bool:
+        """Whether samples have come fast for a while, and there is a core to spare."""
+        fast, self._samples = self._samples >= _FAST, 0
+        self._fast_ticks = self._fast_ticks + 1 if fast else 0
+        enough = self._fast_ticks >= _TICKS and len(os.sched_getaffinity(0)) > 1
+        return enough and self._maker is not None
+
+    async def _write_beside(self, over: asyncio.Event) -> None:
+        assert self._maker
+        self._table.flush()
+        beside = self._beside = _Beside(self._table, over)
+        for id, line, ended in self._here.unwritten():
+            beside.begin(id)
+            if line:
+                beside.put(_Made(*line))
+            elif ended:
+                beside.end(id)
+        self._here = InOrder(self._table)
+        scribe = _Scribe(self._maker, self._table.path, os.getpid())
+        try:
+            async with Pool(Job(scribe, _Told, _TIMEOUT_S), _Written, size=1) as pool:
+                await beside.feed(pool)
+        except (WorkerError, NoWorkers) as error:
+            log.warning("the process that writes attempts: %s; going on without it", error)
+            self._come_back(beside)
+        finally:
+            beside.room.set()
+
+    def _come_back(self, beside: _Beside) -> None:
+        """Write here what the second process has not said to be written."""
+        self._beside = None
+        self._table.read_again()
+        for id, command in beside.left.items():
+            self._here.begin(id)
+            if isinstance(command, Paid):
+                self._put_here(command)
+            elif isinstance(command, _Made):
+                self._here.hold(Encoded(command.id, command.data, command.error))
+            if not isinstance(command, _Begun):
+                self._here.end(id)
+
+    def _put_here(self, paid: Paid) -> None:
+        assert self._maker
+        self._here.put(self._maker.line(paid))
+
+
+class _Beside:
+    """What the second process is told, and what it has not yet done."""
+
+    def __init__(self, table: Table[Searched], over: asyncio.Event) -> None:
+        self.left: dict[str, _Command] = {}
+        """The last word on each id that it has not said to be done, in the order of their begin."""
+        self.room = asyncio.Event()
+        self.room.set()
+        self._table = table
+        self._over = over
+        self._untold: list[_Command] = []
+
+    def begin(self, id: str) -> None:
+        """Work begins on an id."""
+        self._tell(_Begun(id))
+        if len(self.left) > _MOST_LEFT:
+            self.room.clear()
+
+    def put(self, made: _Made | Paid) -> None:
+        """Work on an id has ended with a line."""
+        self._tell(made)
+
+    def end(self, id: str) -> None:
+        """Work on an id has ended; without a line, unless there is one."""
+        if isinstance(self.left.get(id), _Begun):
+            self._tell(_Ended(id))
+
+    def _tell(self, command: _Command) -> None:
+        self.left[command.id] = command
+        self._untold.append(command)
+
+    async def feed(self, pool: Pool[_Written]) -> None:
+        """Tell it all there is, again and again, and once more when work is over."""
+        while True:
+            last = self._over.is_set()
+            told, self._untold = self._untold, []
+            self._note(told, await pool.call(told, last))
+            if last:
+                return
+            if len(self._untold) < _BATCH:
+                await _passed(self._over, _TICK_S)
+
+    def _note(self, told: list[_Command], written: _Written) -> None:
+        self._table.adopt(written.lines, written.size)
+        for id, _, _ in written.lines:
+            del self.left[id]
+        for command in told:
+            if isinstance(command, _Ended):
+                del self.left[command.id]
+        if len(self.left) <= _MOST_LEFT:
+            self.room.set()
+
+
+class _Scribe:
+    """The second process's work: it writes the table, and says what it wrote."""
+
+    def __init__(self, maker: _Maker, table: Path, parent: int) -> None:
+        self._maker = maker
+        self._path = table
+        self._parent = parent
+
+    def __call__(self, commands: list[_Command], last: bool) -> _Written:
+        """Do what is told; `last`: write what is held back, and bring all to the disk."""
+        for command in commands:
+            self._do(command)
+        if last:
+            self._order.flush()
+        return self._lines.written(last)
+
+    def _do(self, command: _Command) -> None:
+        if isinstance(command, _Begun):
+            return self._order.begin(command.id)
+        if isinstance(command, Paid):
+            self._order.put(self._maker.line(command))
+        elif isinstance(command, _Made):
+            self._order.hold(Encoded(command.id, command.data, command.error))
+        return self._order.end(command.id)
+
+    @cached_property
+    def _order(self) -> InOrder[Searched]:
+        return InOrder(self._lines)
+
+    @cached_property
+    def _lines(self) -> _Appended:
+        # Before the file is opened: a process that outlived its parent would write into the table
+        # of the next run.
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != self._parent:
+            os._exit(1)
+        return _Appended(self._path)
+
+
+class _Appended:
+    """A table that is only appended to: where its lines are is somebody else's to know."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = LineFile(path, gathered=True)
+        self._encoder = msgspec.json.Encoder(enc_hook=own_json)
+        self._written: list[tuple[str, int, str]] = []
+
+    def encoded(self, line: Searched) -> Encoded:
+        """A line as it will stand in the file."""
+        return Encoded(line.id, self._encoder.encode(line), line.error)
+
+    def write(self, line: Encoded) -> None:
+        """Add it."""
+        self._written.append((line.id, self._file.append(line.data), line.error))
+
+    def flush(self) -> None:
+        """Hand what was gathered to the kernel."""
+        self._file.flush()
+
+    def written(self, synced: bool) -> _Written:
+        """What was added since the last time."""
+        if synced:
+            self._file.sync()
+        self.flush()
+        lines, self._written = tuple(self._written), []
+        return _Written(lines, self._file.size)
+
+
+async def _passed(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, so long at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

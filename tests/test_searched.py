@@ -1,0 +1,244 @@
+"""The process that writes attempts: its table is the one that this process would have written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from server import Fault, FaultScript, Server, samples_served, start_server
+
+from cotgen import Recipe, parse_recipe, run, searched
+from cotgen.errors import StoreError
+from cotgen.searched import Paid
+from cotgen.store.lines import LineFile
+from cotgen.summary import Summary
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2,
+    reason="the second process needs Linux and a second core",
+)
+PROBLEMS, SAMPLES = 240, 4
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    # Slow enough for the second process to start while there is work left.
+    with start_server(tmp_path, latency_ms=60) as started:
+        yield started
+
+
+def raw_recipe(folder: Path, url: str, name: str, **search: object) -> dict[str, Any]:
+    problems = folder / "problems.jsonl"
+    rows = [
+        {"id": f"p{number}", "question": f"What is {number} + 1?", "answer": f"{number + 1}"}
+        for number in range(PROBLEMS)
+    ]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {
+        "name": name,
+        "problems": {"kind": "jsonl", "path": str(problems), "split": "train"},
+        "teachers": {"t": {"kind": "openai", "model": "m", "base_url": url, "concurrency": 16}},
+        "search": {"kind": "sample", "n": SAMPLES, "prompt": "question"} | search,
+        "verifier": {"kind": "exact"},
+        "chains": {"kind": "revision"},
+        "datasets": [{"kind": "sft"}],
+    }
+
+
+def recipe(folder: Path, url: str, name: str, **search: object) -> Recipe:
+    return parse_recipe(raw_recipe(folder, url, name, **search))
+
+
+def searching(recipe: Recipe, outputs: Path) -> Summary:
+    return run(recipe, outputs=outputs, until="search")
+
+
+def table(folder: Path) -> bytes:
+    return (folder / "attempts.jsonl").read_bytes()
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[Paid]:
+    """A second process is started at once; what it is handed is written down."""
+    monkeypatch.setattr(searched, "_FAST", 0)
+    monkeypatch.setattr(searched, "_TICKS", 1)
+    found: list[Paid] = []
+    put = searched._Beside.put
+
+    def note(self: searched._Beside, made: Any) -> None:
+        if isinstance(made, Paid):
+            found.append(made)
+        put(self, made)
+
+    monkeypatch.setattr(searched._Beside, "put", note)
+    return found
+
+
+def test_the_table_is_the_same_byte_for_byte(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    searching(recipe(tmp_path, server.url, "beside"), tmp_path)
+    assert len(handed) > PROBLEMS / 4
+    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    count = len(handed)
+    searching(recipe(tmp_path, server.url, "here"), tmp_path)
+    assert len(handed) == count
+    assert table(tmp_path / "beside") == table(tmp_path / "here")
+
+
+def test_later_stages_and_more_samples_find_what_it_wrote(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    grow(server, tmp_path, "beside")
+    assert handed
+    assert max(samples_served(server.log()).values()) == 1
+    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    grow(server, tmp_path, "here")
+    assert table(tmp_path / "beside") == table(tmp_path / "here")
+
+
+def grow(server: Server, folder: Path, name: str) -> None:
+    for n in (2, SAMPLES):
+        summary = run(recipe(folder, server.url, name, n=n), outputs=folder)
+        assert summary.attempts == n * PROBLEMS
+
+
+def test_failures_stand_in_the_table_too(tmp_path: Path, handed: list[Paid]) -> None:
+    faults = FaultScript((Fault("bad_prompt", 0.1),))
+    with start_server(tmp_path, latency_ms=60, faults=faults) as server:
+        searching(recipe(tmp_path, server.url, "failing"), tmp_path)
+    lines = [json.loads(line) for line in table(tmp_path / "failing").splitlines()]
+    failed = [line for line in lines if line["error"]]
+    assert handed
+    assert len(lines) == PROBLEMS
+    assert 10 < len(failed) < 100
+    assert not any(line["attempts"] for line in failed)
+
+
+def test_if_the_process_dies_this_one_goes_on(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    handed: list[Paid],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(searched, "_Scribe", Dying)
+    searching(recipe(tmp_path, server.url, "dying"), tmp_path)
+    assert "going on without it" in caplog.text
+    assert handed
+    assert max(samples_served(server.log()).values()) == 1
+    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    searching(recipe(tmp_path, server.url, "here"), tmp_path)
+    assert table(tmp_path / "dying") == table(tmp_path / "here")
+
+
+class Dying(searched._Scribe):
+    """Is killed in the middle of a line, when it has written some."""
+
+    calls = 0
+
+    def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
+        self.calls += 1
+        if self.calls < 2:
+            return super().__call__(commands, last)
+        super().__call__(commands[: len(commands) // 2], False)
+        with self._path.open("ab") as file:
+            file.write(b'{"id": "p1')
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_a_full_disk_ends_the_run_and_loses_nothing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    monkeypatch.setattr(searched, "_Scribe", OnFullDisk)
+    append = LineFile.append
+
+    def full(self: LineFile, line: bytes) -> int:
+        if handed and self.path.name == "attempts.jsonl":
+            raise StoreError(f"{self.path}: cannot be written (No space left on device)")
+        return append(self, line)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LineFile, "append", full)
+        with pytest.raises(StoreError, match="No space left"):
+            searching(recipe(tmp_path, server.url, "full"), tmp_path)
+    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    searching(recipe(tmp_path, server.url, "full"), tmp_path)
+    assert max(samples_served(server.log()).values()) == 1
+    searching(recipe(tmp_path, server.url, "here"), tmp_path)
+    assert table(tmp_path / "full") == table(tmp_path / "here")
+
+
+class OnFullDisk(searched._Scribe):
+    """Can write nothing from its second call on."""
+
+    calls = 0
+
+    def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
+        self.calls += 1
+        if self.calls < 2:
+            return super().__call__(commands, last)
+        raise StoreError("cannot be written (No space left on device)")
+
+
+_KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from cotgen import parse_recipe, run, searched
+import json
+searched._FAST, searched._TICKS = 0, 1
+path, outputs = Path(sys.argv[1]), Path(sys.argv[2])
+put = searched._Beside.put
+count = 0
+def note(self, made):
+    global count
+    put(self, made)
+    count += 1
+    if count == 80:
+        os.kill(os.getpid(), signal.SIGKILL)
+searched._Beside.put = note
+run(parse_recipe(json.loads(path.read_text())), outputs=outputs, until="search")
+"""
+
+
+def test_a_kill_takes_both_processes_and_loses_nothing(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(msgspec.json.encode(raw_recipe(tmp_path, server.url, "killed")).decode())
+    killed = subprocess.run([sys.executable, "-c", _KILLED, path, tmp_path], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    wait_until_nobody_has_open(tmp_path / "killed" / "attempts.jsonl")
+    before = samples_served(server.log())
+    assert 80 * SAMPLES <= before.total() < PROBLEMS * SAMPLES
+    searching(parse_recipe(json.loads(path.read_text())), tmp_path)
+    after = samples_served(server.log())
+    assert sum(times > 1 for times in after.values()) <= 16 * SAMPLES
+    searching(recipe(tmp_path, server.url, "here"), tmp_path)
+    assert table(tmp_path / "killed") == table(tmp_path / "here")
+
+
+def wait_until_nobody_has_open(path: Path, within_s: float = 5) -> None:
+    """The process that writes ends with the one that asks."""
+    deadline = time.monotonic() + within_s
+    while has_open(path):
+        assert time.monotonic() < deadline, "the second process outlived the first"
+        time.sleep(0.01)
+
+
+def has_open(path: Path) -> bool:
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.readlink() == path:
+                return True
+        except OSError:
+            continue
+    return False
