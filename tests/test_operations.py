@@ -291,17 +291,44 @@ def test_hundreds_of_runs_are_listed_quickly(tmp_path: Path) -> None:
     assert time.process_time() - started < 1
 
 
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root, who may read everything, as a user who may not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def test_a_folder_that_may_not_be_read_hides_no_run(tmp_path: Path) -> None:
     for name in ("lost+found", "run"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text("{}")
+    for folder in (tmp_path, tmp_path / "run"):
+        folder.chmod(0o755)
     (tmp_path / "lost+found").chmod(0)
     try:
-        if os.access(tmp_path / "lost+found", os.X_OK):
-            pytest.skip("root may read everything")
-        assert [run.name for run in listing.listed(tmp_path)] == ["run"]
+        with chdir(tmp_path), nobody():  # What is above may be closed to others.
+            assert not os.access("lost+found", os.X_OK, effective_ids=True)
+            assert [run.name for run in listing.listed(Path())] == ["run"]
     finally:
         (tmp_path / "lost+found").chmod(0o700)
+
+
+def test_a_name_of_several_lines_is_one_line_of_the_list(tmp_path: Path) -> None:
+    for name in ("a\nb\tc\x1b[2J", os.fsdecode(b"d\xff")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    said = cotgen("runs", "--outputs", tmp_path, cwd=tmp_path).stdout
+    lines = [line.split("  ")[0] for line in said.splitlines()]
+    assert sorted(lines) == [r"a\nb\tc\x1b[2J", r"d\udcff", "run"]
+    told = cotgen("runs", "--outputs", tmp_path, "--json", cwd=tmp_path).stdout
+    names = {json.loads(line)["name"] for line in told.splitlines()}
+    assert names == {"a\nb\tc\x1b[2J", r"d\udcff"}
 
 
 def test_a_run_is_found_by_name_beside_another_folder_of_that_name(tmp_path: Path) -> None:

@@ -448,7 +448,8 @@ def audit(
     ] = 0,
     outputs: Outputs = Path("outputs"),
 ) -> None:
-    """Check a run against the five demands on long-thought data; exit 1 if it fails one."""
+    """Check a run against the five demands on long-thought data; exit 1 if it fails one, 2 if it
+    has no rows."""
     with _errors():
         from cotgen.audit import audit as audited
         from cotgen.report.spoken import show_audit
