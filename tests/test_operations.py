@@ -107,6 +107,28 @@ def test_the_second_signal_stops_at_once(slow: Server, tmp_path: Path) -> None:
     assert kit.bought(tmp_path / "k") == set()
 
 
+@pytest.mark.parametrize("loaded", ["cotgen.cli", "cotgen.recipe", "cotgen.pipeline"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_while_modules_are_loaded_is_heard(tmp_path: Path, loaded: str, name: str) -> None:
+    # The signal comes when the module is looked for, on whatever machine.
+    code = f"""
+import os, signal, sys
+class Sender:
+    def find_spec(self, name, path=None, target=None):
+        if name == {loaded!r}:
+            os.kill(os.getpid(), signal.{name})
+sys.meta_path.insert(0, Sender())
+sys.argv = ["cotgen", "run", {str(SCRIPTED)!r}, "--outputs", {str(tmp_path)!r}]
+from cotgen.__main__ import main
+main()
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.returncode == INTERRUPTED, said
+    assert ("interrupted" if name == "SIGINT" else "interrupted by SIGTERM") in said.stderr
+    assert "Traceback" not in said.stderr
+    assert not (tmp_path / "scripted").exists()
+
+
 def test_what_takes_longer_than_the_grace_is_given_up(tmp_path: Path) -> None:
     with start_server(tmp_path, latency_ms=30_000) as server:
         process = begun(server, tmp_path, "limits.grace_s=0.5")

@@ -100,7 +100,8 @@ def run(
     ] = False,
 ) -> None:
     """Run a recipe, or go on with its run. Running again resumes."""
-    from cotgen.scheduling.log import noted
+    with _errors():  # Loading takes long enough to be interrupted.
+        from cotgen.scheduling.log import noted
 
     # The outer one is for a log that cannot be opened, the inner one for what is noted in it.
     with _errors(), noted(log, str(recipe)) as note, _errors():
