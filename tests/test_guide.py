@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cotgen.errors import RecipeError
 from cotgen.lengths import Lengths
 
 TINY = Path(cotgen.__file__).parent / "teachers/tiny"
+CLASSES = {True: "desirable", False: "undesirable"}
 RECIPE: dict[str, Any] = {
     "name": "r",
     "problems": {"kind": "generated", "limit": 6},
@@ -86,6 +88,21 @@ def test_kto_settings_weigh_the_classes_equally(tmp_path: Path) -> None:
     assert labels.count(True) != labels.count(False)
 
 
+def test_kto_weights_are_of_the_rows_to_train_on(tmp_path: Path) -> None:
+    limit = {"kind": "generated", "limit": 40}
+    folder = made(tmp_path, {"kind": "kto"}, problems=limit, files={"validation": 0.5})
+    settings = yaml.safe_load((folder / "kto.yaml").read_text())
+    train, aside = (
+        Counter(row["label"] for row in rows(folder / f"kto-{split}.jsonl"))
+        for split in ("train", "validation")
+    )
+    weights = {label: settings.get(f"{name}_weight", 1) for label, name in CLASSES.items()}
+    assert weights[True] * train[True] == pytest.approx(weights[False] * train[False], rel=0.01)
+    assert train[True] * aside[False] != train[False] * aside[True]
+    told = f"# Labels to train on: {train[True]} true, {train[False]} false."
+    assert told in (folder / "kto.yaml").read_text().splitlines()
+
+
 @pytest.mark.parametrize("kind", ["kto", "orm"])
 @pytest.mark.parametrize(("accuracy", "labels"), [(1.0, {True}), (0.8, {True, False})])
 def test_labels_of_one_class_only_are_warned_of(
@@ -145,6 +162,31 @@ def test_verl_rows_are_numbered_as_they_stand_and_alike_in_both_files(tmp_path: 
     found = rows(folder / "rl-verl.jsonl")
     assert [row["extra_info"]["index"] for row in found] == list(range(6))
     assert pq.read_table(folder / "rl-verl.parquet").to_pylist() == found
+
+
+def test_verl_rows_say_the_split_they_stand_in(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    dataset = {"kind": "rl", "format": "verl", "data_source": "openai/gsm8k"}
+    limit = {"kind": "generated", "limit": 20}
+    folder = made(tmp_path, dataset, problems=limit, files={"validation": 0.5})
+    for split in ("train", "validation"):
+        found = rows(folder / f"rl-verl-{split}.jsonl")
+        assert found
+        assert {row["extra_info"]["split"] for row in found} == {split}
+        assert pq.read_table(folder / f"rl-verl-{split}.parquet").to_pylist() == found
+
+
+def test_verl_rows_of_test_problems_say_so_in_both_splits(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    lines = [json.dumps({"question": f"What is {n}?", "answer": str(n)}) for n in range(20)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    dataset = {"kind": "rl", "format": "verl", "data_source": "math", "allow_test": True}
+    problems = {"kind": "jsonl", "path": str(path), "split": "test"}
+    folder = made(tmp_path, dataset, problems=problems, files={"validation": 0.5})
+    for split in ("train", "validation"):
+        found = rows(folder / f"rl-verl-{split}.jsonl")
+        assert {row["extra_info"]["split"] for row in found} == {"test"}
 
 
 @pytest.mark.parametrize("kind", ["kto", "rm", "orm", "rl", "cpt"])

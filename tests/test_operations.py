@@ -107,6 +107,28 @@ def test_the_second_signal_stops_at_once(slow: Server, tmp_path: Path) -> None:
     assert kit.bought(tmp_path / "k") == set()
 
 
+@pytest.mark.parametrize("loaded", ["cotgen.cli", "cotgen.recipe", "cotgen.pipeline"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_while_modules_are_loaded_is_heard(tmp_path: Path, loaded: str, name: str) -> None:
+    # The signal comes when the module is looked for, on whatever machine.
+    code = f"""
+import os, signal, sys
+class Sender:
+    def find_spec(self, name, path=None, target=None):
+        if name == {loaded!r}:
+            os.kill(os.getpid(), signal.{name})
+sys.meta_path.insert(0, Sender())
+sys.argv = ["cotgen", "run", {str(SCRIPTED)!r}, "--outputs", {str(tmp_path)!r}]
+from cotgen.__main__ import main
+main()
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.returncode == INTERRUPTED, said
+    assert ("interrupted" if name == "SIGINT" else "interrupted by SIGTERM") in said.stderr
+    assert "Traceback" not in said.stderr
+    assert not (tmp_path / "scripted").exists()
+
+
 def test_what_takes_longer_than_the_grace_is_given_up(tmp_path: Path) -> None:
     with start_server(tmp_path, latency_ms=30_000) as server:
         process = begun(server, tmp_path, "limits.grace_s=0.5")
@@ -291,17 +313,44 @@ def test_hundreds_of_runs_are_listed_quickly(tmp_path: Path) -> None:
     assert time.process_time() - started < 1
 
 
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root, who may read everything, as a user who may not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def test_a_folder_that_may_not_be_read_hides_no_run(tmp_path: Path) -> None:
     for name in ("lost+found", "run"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text("{}")
+    for folder in (tmp_path, tmp_path / "run"):
+        folder.chmod(0o755)
     (tmp_path / "lost+found").chmod(0)
     try:
-        if os.access(tmp_path / "lost+found", os.X_OK):
-            pytest.skip("root may read everything")
-        assert [run.name for run in listing.listed(tmp_path)] == ["run"]
+        with chdir(tmp_path), nobody():  # What is above may be closed to others.
+            assert not os.access("lost+found", os.X_OK, effective_ids=True)
+            assert [run.name for run in listing.listed(Path())] == ["run"]
     finally:
         (tmp_path / "lost+found").chmod(0o700)
+
+
+def test_a_name_of_several_lines_is_one_line_of_the_list(tmp_path: Path) -> None:
+    for name in ("a\nb\tc\x1b[2J", os.fsdecode(b"d\xff")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    said = cotgen("runs", "--outputs", tmp_path, cwd=tmp_path).stdout
+    lines = [line.split("  ")[0] for line in said.splitlines()]
+    assert sorted(lines) == [r"a\nb\tc\x1b[2J", r"d\udcff", "run"]
+    told = cotgen("runs", "--outputs", tmp_path, "--json", cwd=tmp_path).stdout
+    names = {json.loads(line)["name"] for line in told.splitlines()}
+    assert names == {"a\nb\tc\x1b[2J", r"d\udcff"}
 
 
 def test_a_run_is_found_by_name_beside_another_folder_of_that_name(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from cotgen.runs import attempt_id, inputs_of
 from cotgen.store import RunFolder, replace_file
 from cotgen.store.folder import make_folder
 from cotgen.store.lines import UNREADABLE, LineFile
+from cotgen.yamltext import NotYaml, read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +122,8 @@ def importer_named(name: str, sets: Sequence[str] = ()) -> AnyImporter:
 
 def _yaml_value(where: str, text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        value = read_yaml(text)
+    except NotYaml as error:
         raise RecipeError(f"--set {where}: the value is not YAML: {error}") from error
     # A licence of `1.0` or a name of `on` is a text all the same.
     return value if isinstance(value, bool | str) else text

@@ -100,7 +100,8 @@ def run(
     ] = False,
 ) -> None:
     """Run a recipe, or go on with its run. Running again resumes."""
-    from cotgen.scheduling.log import noted
+    with _errors():  # Loading takes long enough to be interrupted.
+        from cotgen.scheduling.log import noted
 
     # The outer one is for a log that cannot be opened, the inner one for what is noted in it.
     with _errors(), noted(log, str(recipe)) as note, _errors():
@@ -448,7 +449,8 @@ def audit(
     ] = 0,
     outputs: Outputs = Path("outputs"),
 ) -> None:
-    """Check a run against the five demands on long-thought data; exit 1 if it fails one."""
+    """Check a run against the five demands on long-thought data; exit 1 if it fails one, 2 if it
+    has no rows."""
     with _errors():
         from cotgen.audit import audit as audited
         from cotgen.report.spoken import show_audit

@@ -190,7 +190,7 @@ def show_runs(runs: list[Listed]) -> None:
         failed = f", {run.failed:,} failed" if run.failed and run.state != "running" else ""
         state = Text(f"{run.state}{failed}", _STATES.get(run.state, "yellow"))
         table.add_row(
-            Text(visible(run.name)),
+            Text(visible_line(run.name)),
             state,
             f"{run.solved:,}/{run.problems:,}",
             f"{run.attempts:,}",
@@ -258,6 +258,11 @@ def visible(text: str) -> str:
         else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def visible_line(text: str) -> str:
+    """The same, with line breaks and tabs written out too: what stands in a table."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _chain_lines(summary: Summary) -> Iterator[tuple[str, str]]:

@@ -39,7 +39,8 @@ def guide(
     lines += [f"Columns: {', '.join(get_type_hints(emitter.columns))}."]
     lines += [f"To use it: {shape.advice}."] if shape and shape.advice else []
     if labels:
-        lines.append(f"Labels: {labels[True]:,} true, {labels[False]:,} false.")
+        of = "Labels to train on" if "validation" in rows else "Labels"
+        lines.append(f"{of}: {labels[True]:,} true, {labels[False]:,} false.")
     lines += list(_about_length(emitter, lengths)) if total else []
     settings = {}
     if shape:

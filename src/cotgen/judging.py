@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-import yaml
 
 from cotgen.errors import RecipeError, StoreError
 from cotgen.records import BadLine, Outcome, TimedVerdict
 from cotgen.rows import read_rows
 from cotgen.verifying import verify_many, whole
+from cotgen.yamltext import NotYaml, read_yaml
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
@@ -31,8 +31,8 @@ def settings(sets: Iterable[str]) -> dict[str, object]:
         if not equals:
             raise RecipeError(f"--set {text}: write key=value, as in --set rounding=gold")
         try:
-            found[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            found[key] = read_yaml(value)
+        except NotYaml as error:
             raise RecipeError(f"--set {key}: the value is not YAML: {error}") from error
     return found
 

@@ -55,7 +55,8 @@ def _run(folder: Path) -> Listed:
     summary = read_summary(folder)
     state, said = _state(folder, summary)
     return Listed(
-        name=folder.name,
+        # Bytes that are no UTF-8 cannot be written as JSON.
+        name=folder.name.encode(errors="backslashreplace").decode(),
         state=state,
         said=said,
         problems=summary.problems,

@@ -257,7 +257,7 @@ class Row(Record, frozen=True, gc=False):
 
     `sequences` are the texts that a trainer reads as one sequence, message by message (two
     sequences for a pair): what lengths are counted on. `numbered` is the column whose `index`
-    becomes the row's number.
+    becomes the row's number, and whose `split` names the validation split in its rows.
     """
 
     columns: dict[str, Any]

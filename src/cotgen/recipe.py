@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import msgspec
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -35,6 +34,7 @@ from cotgen.protocols import Component, FileName
 from cotgen.search import AnySearch
 from cotgen.teachers import AnyTeacher
 from cotgen.verifiers import AnyVerifier
+from cotgen.yamltext import NotYaml, read_yaml
 
 ENTRY_POINTS = "cotgen.kinds"
 """The group under which a package announces kinds of its own: `name = module:Class`."""
@@ -189,8 +189,8 @@ def load_recipe(path: Path, overrides: list[str] | None = None, name: str | None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read ({error})") from error
     try:
-        raw = yaml.load(text, _Yaml)
-    except (yaml.YAMLError, RecursionError) as error:
+        raw = read_yaml(text)
+    except NotYaml as error:
         raise RecipeError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise RecipeError(f"{path}: a recipe is a mapping that starts with `name:`")
@@ -212,38 +212,14 @@ def parse_recipe(raw: Mapping[str, Any], where: str = "recipe") -> Recipe:
         raise RecipeError(f"{where}: {count}\n{lines}") from error
 
 
-class _Yaml(yaml.SafeLoader):
-    """YAML without tags that build objects, and without repeated keys."""
-
-
-def _mapping(loader: _Yaml, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    seen: dict[Any, yaml.Mark] = {}
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str | int | float | bool | None):
-            raise yaml.MarkedYAMLError(
-                problem=f"{key!r} cannot be a key", problem_mark=key_node.start_mark
-            )
-        if key in seen:
-            raise yaml.MarkedYAMLError(
-                problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
-            )
-        seen[key] = key_node.start_mark
-    return dict(loader.construct_pairs(node, deep=True))
-
-
-_Yaml.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def _override(raw: dict[str, Any], override: str) -> None:
     """Apply `key.path=value`; the value is read as YAML."""
     path, equals, text = override.partition("=")
     if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", path):
         raise RecipeError(f"--set {override}: write key.path=value, as in --set search.n=8")
     try:
-        value = yaml.load(text, _Yaml)
-    except (yaml.YAMLError, RecursionError) as error:
+        value = read_yaml(text)
+    except NotYaml as error:
         raise RecipeError(f"--set {path}: the value is not YAML: {error}") from error
     *parents, last = path.split(".")
     target: Any = raw

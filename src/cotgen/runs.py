@@ -9,10 +9,9 @@ from hashlib import blake2b
 from itertools import count, islice, takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 import msgspec
-import yaml
 
 from cotgen.errors import RecipeError, StoreError
 from cotgen.recipe import Recipe
@@ -30,6 +29,7 @@ from cotgen.records import (
 )
 from cotgen.store import RunFolder, Table
 from cotgen.store.lines import UNREADABLE, LineFile
+from cotgen.yamltext import NotYaml, read_yaml
 
 FILTERED = "filtered.jsonl"
 """What filters dropped, and why."""
@@ -108,16 +108,25 @@ def shape_of(recipe: Recipe) -> Shape:
 
 def saved_shape(folder: Path) -> Shape:
     """The shape of a run on disk. Its components need not be installed to read it."""
+    saved = saved_recipe(folder)
+    return Shape(
+        tuple(saved["teachers"]), saved["problems"].get("limit"), bool(saved.get("chains"))
+    )
+
+
+def saved_recipe(folder: Path) -> dict[str, Any]:
+    """The plain settings that were saved with a run. Raises RecipeError if there are none."""
     path = folder / "recipe.yaml"
     try:
-        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Shape(
-            tuple(saved["teachers"]), saved["problems"].get("limit"), bool(saved.get("chains"))
-        )
+        saved = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"{folder} is not the folder of a run") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, NotYaml) as error:
         raise RecipeError(f"{path}: not the recipe of a run ({error})") from error
+    for section in ("problems", "teachers"):
+        if not isinstance(saved, dict) or not isinstance(saved.get(section), dict):
+            raise RecipeError(f"{path}: not the recipe of a run (it has no mapping `{section}:`)")
+    return cast(dict[str, Any], saved)
 
 
 class Run:

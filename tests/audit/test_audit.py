@@ -473,6 +473,26 @@ def test_the_command_exits_1_on_a_failure_and_prints_json(clean: Path, run: Path
     assert "judged wrong without a reason: p0@t/1" in spoken.output
 
 
+@pytest.mark.parametrize("datasets", [[], [{"kind": "dpo"}]])
+def test_a_run_without_rows_does_not_pass(
+    clean: Path, tmp_path: Path, datasets: list[dict[str, str]]
+) -> None:
+    recorded = str(clean.parent / "recorded.jsonl")
+    recipe = {
+        "name": "empty",
+        "problems": {"kind": "jsonl", "path": recorded, "split": "train"},
+        "teachers": {"t": {"kind": "replay", "path": recorded, "attempts": "attempts"}},
+        "search": {"kind": "sample", "n": 1, "prompt": "question"},
+        "verifier": {"kind": "math"},
+        "datasets": datasets,
+    }
+    cotgen.run(cotgen.parse_recipe(recipe), outputs=tmp_path)
+    said = CliRunner().invoke(app, ["audit", str(tmp_path / "empty")])
+    assert said.exit_code == 2
+    assert "there is nothing to audit" in said.output
+    assert "met" not in said.output
+
+
 def test_what_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as exited:
         app(["audit", "nothing", "--outputs", str(tmp_path)], standalone_mode=False)

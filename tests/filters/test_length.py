@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from listed import decisions, dropped, problem_with
 from pydantic import ValidationError
+from tokenizers import Tokenizer
 
 from cotgen.errors import RecipeError
 from cotgen.filters import LengthFilter
@@ -52,11 +53,8 @@ def test_each_unit_of_each_part(unit: str, part: str, length: int) -> None:
 
 
 def test_tokens_are_a_named_tokenizers() -> None:
-    pytest.importorskip("tokenizers")
     text = "Ann has 3 apples. She buys 4."
     filter = LengthFilter(unit="tokens", max=0, tokenizer=str(TINY))
-    from tokenizers import Tokenizer
-
     tokens = len(Tokenizer.from_file(str(TINY / "tokenizer.json")).encode(text).ids)
     assert decisions(filter, problem_with("p", text))[0].evidence == f"{tokens} tokens"
 

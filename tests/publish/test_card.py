@@ -247,3 +247,40 @@ def test_counts_of_ours_that_another_program_made_are_dropped() -> None:
 def test_a_broken_card_is_not_overwritten() -> None:
     with pytest.raises(RecipeError, match="broken YAML"):
         merged(FRONT, "", "---\na: [\n---\n", [])
+
+
+@pytest.mark.parametrize(
+    ("front", "said"),
+    [
+        ("configs: [1]", "`configs[0]`"),
+        ("configs: {a: 1}", "`configs`"),
+        ("configs: [{config_name: [a]}]", "`configs[0].config_name`"),
+        ("configs: [{data_files: {train: x}}]", "`configs[0].data_files`"),
+        ("configs: [{data_files: [{path: {a: b}}]}]", "`configs[0].data_files[0].path`"),
+        ("dataset_info: [1]", "`dataset_info[0]`"),
+        ("dataset_info: all", "`dataset_info`"),
+        ("tags: {a: 1}", "`tags`"),
+        ("tags: [[a]]", "`tags[0]`"),
+        ("task_categories: 5", "`task_categories`"),
+        ("size_categories: 5", "`size_categories`"),
+        ("license: [[mit]]", "`license[0]`"),
+        ("a: &a [*a]", "broken YAML"),
+        ("a: 2026-13-01", "broken YAML"),
+        ("a: " + "[" * 5000, "nested deeper than 100"),
+    ],
+)
+def test_a_card_that_cannot_be_merged_is_refused_with_its_key(front: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(said)) as refused:
+        merged(FRONT, "", f"---\n{front}\n---\n", [])
+    assert "README.md of the repository" in str(refused.value)
+    assert "mend it there and push again" in str(refused.value)
+
+
+def test_a_card_with_empty_or_single_values_is_merged() -> None:
+    earlier = (
+        "---\nconfigs:\ndataset_info:\ntags: math\ntask_categories:\nlicense: mit\n1: 2\n---\n"
+    )
+    now: Any = _front(merged(FRONT, "", earlier, []))
+    assert now["configs"] == FRONT["configs"]
+    assert now["tags"] == ["synthetic", "math"]
+    assert now[1] == 2

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cotgen.audit.chains import ChainCheck
 from cotgen.audit.dataset import FALSE_CLAIM, DatasetCheck, Questions, Role, Used
 from cotgen.audit.findings import TITLES, Audit, Book, Demand, Fault, Finding
+from cotgen.errors import RecipeError
 from cotgen.protocols import Verify
 from cotgen.recipe import Recipe, load_recipe
 from cotgen.records import Group, Judged, Problem, Verdict
@@ -36,15 +37,19 @@ _SETTLED = ("correct", "incorrect")
 def audit(folder: Path, max_false_claims: int = 0) -> Audit:
     """Check a run. So many trained texts may make a false arithmetic claim.
 
-    Raises RecipeError for a folder that is none of a run's, or one whose verifier is not installed;
-    StoreError for a damaged table.
+    Raises RecipeError for a folder that is none of a run's, for a run without rows, or one whose
+    verifier is not installed; StoreError for a damaged table.
     """
     saved_shape(folder)
     recipe = load_recipe(folder / "recipe.yaml")
     refuse_unready(recipe.verifier)
     audited = _Audited(folder, recipe)
     asyncio.run(audited.work())
-    return audited.book.audit(folder.absolute().name, {FALSE_CLAIM: max_false_claims})
+    found = audited.book.audit(folder.absolute().name, {FALSE_CLAIM: max_false_claims})
+    if found.passed and not audited.book.checked["breadth"].get("rows"):
+        # Every demand is met by nothing at all; a script that asks must not go on with it.
+        raise RecipeError(f"{folder}: its datasets hold no rows, there is nothing to audit")
+    return found
 
 
 class _Audited:

@@ -47,6 +47,7 @@ class DatasetWriter:
         self.emitter = emitter = order.emitter
         self.refused: Counter[str] = Counter()
         self.labels: Counter[bool] = Counter()
+        """Of the rows to train on: weights must not depend on what is set aside."""
         shape = shape_of(emitter)
         self._lengths = Lengths(
             getattr(emitter, "tokenizer", None), shape.around if shape else AROUND
@@ -81,11 +82,16 @@ class DatasetWriter:
             if isinstance(row, Refusal):
                 self.refused[row.reason] += 1
             else:
-                self._write(row, self._splits[split])
+                self._write(row, split)
 
-    def _write(self, row: Row, split: SplitWriter) -> None:
-        if isinstance(label := row.columns.get("label"), bool):
+    def _write(self, row: Row, name: SplitName) -> None:
+        label, split = row.columns.get("label"), self._splits[name]
+        if isinstance(label, bool) and name == "train":
             self.labels[label] += 1
+        if row.numbered and name == "validation":
+            about = row.columns[row.numbered]
+            # A problem of a test split, which `allow_test` let in, goes on saying so.
+            about["split"] = about["split"] if about["split"] == "test" else name
         if not split.stems():
             split.begin()  # `load_dataset` refuses a validation split without rows.
         split.add(row)

@@ -16,7 +16,7 @@ from cotgen.errors import RecipeError, StoreError
 from cotgen.menus import MENUS
 from cotgen.publish.rows import count_rows
 from cotgen.recipe import load_recipe
-from cotgen.runs import saved_shape
+from cotgen.runs import saved_recipe
 from cotgen.store import RunFolder
 from cotgen.summary import Summary, read_summary
 
@@ -92,8 +92,7 @@ class Publication(NamedTuple):
 
 def read_publication(folder: Path) -> Publication:
     """Read a run that is to be published. Raises RecipeError if there is nothing to publish."""
-    saved_shape(folder)
-    recipe = told(yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8")))
+    recipe = told(saved_recipe(folder))
     made = RunFolder(folder).manifest.datasets
     unfinished = [name for name, about in made.items() if "rows" not in about]
     if unfinished or not made:

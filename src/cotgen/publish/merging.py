@@ -10,12 +10,16 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
 import yaml
 
 from cotgen.errors import RecipeError
 from cotgen.publish.card import BEGIN, END, FrontMatter
+from cotgen.yamltext import NotYaml, read_yaml
 
 _LINE = "---"
+_THEIRS = "the README.md of the repository"
+_MEND = "mend it there and push again"
 
 
 def card(front: FrontMatter, body: str) -> str:
@@ -36,12 +40,51 @@ def _parted(text: str) -> tuple[FrontMatter, str]:
         return {}, text
     end = next((at for at, line in enumerate(lines[1:], 1) if line.rstrip() == _LINE), 0)
     try:
-        front = yaml.safe_load("".join(lines[1:end])) if end else None
-    except yaml.YAMLError as error:
-        raise RecipeError(f"the README.md of the repository has broken YAML: {error}") from error
+        front = read_yaml("".join(lines[1:end])) if end else None
+    except NotYaml as error:
+        raise RecipeError(f"{_THEIRS} has broken YAML: {error}; {_MEND}") from error
     if not isinstance(front, dict):
-        raise RecipeError("the README.md of the repository begins with --- but not with YAML keys")
+        raise RecipeError(f"{_THEIRS} begins with --- but not with YAML keys; {_MEND}")
+    _check(front)
     return front, "".join(lines[end + 1 :])
+
+
+_Texts = str | list[str] | None
+
+
+class _DataFiles(msgspec.Struct):
+    path: str | list[str]
+
+
+class _Config(msgspec.Struct):
+    config_name: str | None = None
+    data_files: str | _DataFiles | list[str | _DataFiles] | None = None
+
+
+class _Info(msgspec.Struct):
+    config_name: str | None = None
+
+
+class _Read(msgspec.Struct):
+    """What is read of another's front matter, as the Hub allows it; the rest is only kept."""
+
+    configs: list[_Config] | None = None
+    dataset_info: _Info | list[_Info] | None = None
+    tags: _Texts = None
+    task_categories: _Texts = None
+    size_categories: _Texts = None
+    license: _Texts = None
+
+
+def _check(front: FrontMatter) -> None:
+    """Refuse what cannot be merged. Raises RecipeError naming the key."""
+    # Keys that are no texts are kept, but msgspec reads none.
+    texts = {key: value for key, value in front.items() if key in _Read.__struct_fields__}
+    try:
+        msgspec.convert(texts, _Read)
+    except (msgspec.ValidationError, RecursionError) as error:
+        said = str(error).replace("`$.", "`")
+        raise RecipeError(f"{_THEIRS} cannot be merged with ours: {said}; {_MEND}") from error
 
 
 def _fronts(ours: FrontMatter, theirs: FrontMatter, files: Collection[str]) -> FrontMatter:
@@ -55,13 +98,16 @@ def _fronts(ours: FrontMatter, theirs: FrontMatter, files: Collection[str]) -> F
     if "dataset_info" in kept:
         # Another program's counts of our configs are wrong from now on.
         about = kept["dataset_info"]
-        infos = [about] if isinstance(about, dict) else about
+        infos = _as_list(about)
         kept["dataset_info"] = [each for each in infos if each.get("config_name") not in names]
     both = {**ours, **kept}
     if name := theirs.get("pretty_name"):
         both["pretty_name"] = name
     for key in ("tags", "task_categories"):
-        both[key] = [*ours[key], *(each for each in theirs.get(key) or [] if each not in ours[key])]
+        both[key] = [
+            *ours[key],
+            *(each for each in _as_list(theirs.get(key)) if each not in ours[key]),
+        ]
     mine = ours["configs"]
     if any(config.get("default") for config in others):
         mine = [{k: v for k, v in config.items() if k != "default"} for config in mine]
@@ -79,8 +125,7 @@ def _has_files(config: dict[str, Any], files: Collection[str]) -> bool:
     data = config.get("data_files")
     if not data:
         return True
-    entries = [data] if isinstance(data, str | dict) else data
-    paths = [each.get("path", "") if isinstance(each, dict) else each for each in entries]
+    paths = [each.get("path", "") if isinstance(each, dict) else each for each in _as_list(data)]
     globs = [glob for path in paths for glob in _as_list(path)]
     return any(fnmatchcase(file, glob) for glob in globs for file in files)
 

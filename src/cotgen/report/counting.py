@@ -19,7 +19,6 @@ from cotgen.report.files import (
     facts_of,
     filtered,
     price_of,
-    read_recipe,
     written,
 )
 from cotgen.report.histograms import Bin, Histogram, binned, coarse_edges
@@ -37,7 +36,7 @@ from cotgen.report.numbers import (
     TeacherNumbers,
 )
 from cotgen.report.pairs import Pairs
-from cotgen.runs import Run, saved_shape
+from cotgen.runs import Run, saved_recipe, saved_shape
 from cotgen.summary import read_summary
 
 PASS_1, DECIDED = "pass@1", "pass@1 of decided attempts"
@@ -314,7 +313,7 @@ class _Counted:
 
     def numbers(self, folder: Path) -> Numbers:
         """Everything, once all groups are counted."""
-        recipe, summary = read_recipe(folder), read_summary(folder)
+        recipe, summary = saved_recipe(folder), read_summary(folder)
         made = written(folder, summary)
         return Numbers(
             facts=facts_of(recipe, folder),

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import msgspec
-import yaml
 
-from cotgen.errors import RecipeError, StoreError
+from cotgen.errors import StoreError
 from cotgen.publish.files import told
 from cotgen.report.numbers import Dataset, Facts, Names
 from cotgen.store import RunFolder
@@ -43,18 +42,6 @@ class _Dropped(msgspec.Struct):
     id: str = ""
     filter: str = "(unnamed)"
     reason: str = "(none)"
-
-
-def read_recipe(folder: Path) -> Recipe:
-    """The recipe that was saved with a run. Raises RecipeError if there is none."""
-    path = folder / "recipe.yaml"
-    try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not the recipe of a run ({error})") from error
-    if not isinstance(recipe, dict):
-        raise RecipeError(f"{path}: not the recipe of a run")
-    return cast(Recipe, recipe)
 
 
 def price_of(recipe: Recipe, teacher: str) -> tuple[float, float]:
