@@ -25,7 +25,7 @@ from cotgen.errors import CotgenError, NoWorkers, WorkerError
 from cotgen.protocols import AsksOnce
 from cotgen.records import Attempt, Record, Searched, own_json
 from cotgen.store.inorder import InOrder
-from cotgen.store.journal import replies_at
+from cotgen.store.journal import Place, replies_at
 from cotgen.store.lines import LineFile
 from cotgen.store.table import Encoded, Table
 from cotgen.workers import Job, Pool
@@ -43,13 +43,13 @@ _PARENT_DEATH_SIGNAL = 1
 
 
 class Paid(Record, frozen=True, tag="paid", array_like=True):
-    """A search whose first `n` samples stand in the journal, in the replies at these offsets."""
+    """A search whose first `n` samples stand in the journal, in the replies at these places."""
 
     id: str
     problem: str
     teacher: str
     n: int
-    at: tuple[int, ...]
+    at: tuple[Place, ...]
 
 
 class _Made(Record, frozen=True, tag="made", array_like=True):
@@ -118,6 +118,11 @@ class _Maker:
     def _journal(self) -> LineFile:
         return LineFile(self._path, write=False)
 
+    def close(self) -> None:
+        """Let go of the journal."""
+        if "_journal" in self.__dict__:
+            self._journal.close()
+
 
 class Searches:
     """Where the searches of a run write their lines, in the order in which they began."""
@@ -180,6 +185,8 @@ class Searches:
             # What is not written by now is made from the journal by the next run.
             writing.cancel()
             await asyncio.wait([writing])
+            if self._maker:
+                self._maker.close()
             self._here.flush()
 
     async def _write(self, over: asyncio.Event, failed: Callable[[CotgenError], None]) -> None:

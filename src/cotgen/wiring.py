@@ -30,7 +30,7 @@ from cotgen.protocols import (
 )
 from cotgen.recipe import Recipe, lasting
 from cotgen.records import Completion, Message, Problem, Sampling, Verdict
-from cotgen.store.journal import Entry, Journal
+from cotgen.store.journal import Entry, Journal, Place
 from cotgen.workers import Climb, Job, Places, Pool, most_connections
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Sampler:
 
     async def buy(
         self, search: str, problem: Problem, messages: Sequence[Message], sampling: Sampling
-    ) -> tuple[int, ...]:
+    ) -> tuple[Place, ...]:
         """As `generate`, for who reads the samples in the journal: where their replies stand."""
         assert self._journal
         key, _ = await self._had(search, problem, messages, sampling)

@@ -67,11 +67,15 @@ def read_journal(path: Path) -> Iterator[Entry]:
 _DECODER = msgspec.json.Decoder(Entry)
 
 
-def replies_at(file: LineFile, offsets: Iterable[int]) -> dict[int, Completion]:
-    """The samples in the replies at these offsets of a journal, by number."""
+Place = tuple[int, int]
+"""Where a reply stands in the journal: its offset and its size."""
+
+
+def replies_at(file: LineFile, places: Iterable[Place]) -> dict[int, Completion]:
+    """The samples in the replies at these places of a journal, by number."""
     found: dict[int, Completion] = {}
-    for offset in offsets:
-        entry = _DECODER.decode(file.at(offset))
+    for place in places:
+        entry = _DECODER.decode(file.piece(*place))
         for number, completion in enumerate(entry.completions, start=entry.first):
             found.setdefault(number, completion)
     return found
@@ -92,7 +96,7 @@ class Journal:
         """Set once the disk was full, though all was saved: no more must be asked for."""
         self._reserve = Reserve(path.with_name(RESERVE)) if is_owed else None
         self._file = LineFile(path)
-        self._index: dict[str, dict[str, list[int]]] = {}
+        self._index: dict[str, dict[str, list[Place]]] = {}
         self._encoder = msgspec.json.Encoder()
         self.spent: dict[str, Spent] = {}
         for offset, line in self._file.scan():
@@ -104,14 +108,14 @@ class Journal:
                 continue
             self._count(entry)
             if is_owed and is_owed(entry.search):
-                self._note(entry, offset)
+                self._note(entry, (offset, len(line)))
 
     def recall(self, search: str, asked: str) -> dict[int, Completion]:
         """The samples that were already returned for this, by number."""
         return replies_at(self._file, self.where(search, asked))
 
-    def where(self, search: str, asked: str) -> tuple[int, ...]:
-        """At which offsets the replies to this stand."""
+    def where(self, search: str, asked: str) -> tuple[Place, ...]:
+        """Where the replies to this stand."""
         return tuple(self._index.get(search, {}).get(asked, ()))
 
     def append(self, entry: Entry) -> None:
@@ -124,7 +128,7 @@ class Journal:
                 raise
             self.full = error
             offset = self._file.append(line)
-        self._note(entry, offset)
+        self._note(entry, (offset, len(line)))
         self._count(entry)
 
     def forget(self, search: str) -> None:
@@ -137,9 +141,9 @@ class Journal:
             self._reserve.give_up()
         self._file.close()
 
-    def _note(self, entry: Entry, offset: int) -> None:
+    def _note(self, entry: Entry, place: Place) -> None:
         replies = self._index.setdefault(entry.search, {})
-        replies.setdefault(entry.asked, []).append(offset)
+        replies.setdefault(entry.asked, []).append(place)
 
     def _count(self, entry: Entry) -> None:
         self.spent.setdefault(entry.teacher, Spent()).count(entry)

@@ -16,7 +16,8 @@ import msgspec
 from cotgen.errors import StoreError
 
 SYNC_EVERY_S = 1.0
-"""A kill loses nothing that was written; a power cut loses at most this many seconds of lines."""
+"""A kill loses nothing that was written; a power cut loses at most this many seconds of lines, and
+those of the time that the disk takes."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding a damaged line raises: msgspec has no error of its own for broken UTF-8."""
 _BLOCK = 1 << 20
@@ -111,7 +112,10 @@ class LineFile:
         self._synced_at = time.monotonic()
 
     def _sync_soon(self) -> None:
-        """Synchronise beside the work: a disk can take a tenth of a second."""
+        """Synchronise beside the work: a disk can take a tenth of a second, a busy one much more.
+        Then lines wait for the disk, and nobody for them."""
+        if self._syncing and not self._syncing.done():
+            return
         self._end_sync()
         self.flush()
         self._syncing = _disk().submit(self._fsync)
@@ -128,6 +132,10 @@ class LineFile:
             os.fsync(self._fd)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def piece(self, offset: int, size: int) -> bytes:
+        """So many bytes from `offset` on, which were handed to the kernel before."""
+        return os.pread(self._fd, size, offset)
 
     def at(self, offset: int) -> bytes:
         """The line that starts at `offset`."""
