@@ -511,6 +511,7 @@ def test_flags_are_spelled_as_vllm_spells_them() -> None:
         ({"tuning": {"max_model_len": 3}}, "max_model_len is no flag to give"),
         ({"mode": "in_process", "base_url": "http://x/v1"}, "asks no server"),
         ({"mode": "in_process", "extra_body": {"top_k": 1}}, "no extra_body"),
+        ({"extra_body": {"seed": 1}}, "extra_body: seed: settings of their own"),
         ({"mode": "in_process", "args": ["--x"]}, "args as a mapping"),
         ({"mode": "in_process", "data_parallel": 2}, "data_parallel needs a server"),
     ],

@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from cotgen.errors import RecipeError
 from cotgen.protocols import Ask, Component, Finding, Price
 from cotgen.teachers.managed.flags import Flag, command_line, joined, keywords, spelled
-from cotgen.teachers.openai import OpenAITeacher
+from cotgen.teachers.openai import OpenAITeacher, check_extra
 
 if TYPE_CHECKING:
     from cotgen.teachers.managed.life import Begin
@@ -119,6 +119,7 @@ class VllmTeacher(Component):
         for name in (*self.args, *self.tuning) if isinstance(self.args, dict) else self.tuning:
             if spelled(name) in _OURS:
                 raise ValueError(f"{name} is no flag to give: a setting of its own decides it")
+        check_extra(self.extra_body)
         if self.mode == "server":
             return self
         if self.base_url or self.command:
