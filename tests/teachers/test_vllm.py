@@ -204,6 +204,13 @@ def test_a_server_of_ones_own_is_asked_and_none_started(tmp_path: Path) -> None:
     assert starts(tmp_path) == []
 
 
+def test_a_server_of_ones_own_is_told_what_a_model_might_decide_otherwise() -> None:
+    teacher = VllmTeacher(model="m", base_url="http://x/v1", extra_body={"top_k": 20})
+    sent = teacher._client("http://x/v1", True).extra_body
+    assert (sent["top_k"], sent["repetition_penalty"], sent["min_p"]) == (20, 1.0, 0.0)
+    assert VllmTeacher(model="m")._client("http://x/v1", True).extra_body == {}
+
+
 def test_without_seeds_no_start_repeats_another(tmp_path: Path) -> None:
     for name in "ab":
         run(recipe(tmp_path, seeds="none"), outputs=tmp_path / name)

@@ -35,6 +35,15 @@ _OURS = frozenset(
     }
 )  # fmt: skip
 """Flags that other settings decide."""
+_NEUTRAL = {
+    "top_k": -1,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+"""What a server that we did not start would else take from the model's own `generation_config`: it
+would change the data silently (facts.md §9)."""
 
 
 class VllmTeacher(Component):
@@ -185,7 +194,7 @@ class VllmTeacher(Component):
             outage_s=outage_s,
             seeds="send" if seeded else "none",
             logprobs=self.logprobs,
-            extra_body=self.extra_body,
+            extra_body={**(_NEUTRAL if self.base_url else {}), **self.extra_body},
         )
 
     async def _plan(self, path: Path) -> Plan:
