@@ -19,7 +19,7 @@ import server as server_module
 from server import Event, Fault, FaultKind, FaultScript, Server, samples_served, start_server
 
 from cotgen import wiring
-from cotgen.errors import DONE, FAILED_ITEMS, USER_MISTAKE, RecipeError
+from cotgen.errors import DONE, FAILED_ITEMS, USER_MISTAKE, RecipeError, TeacherError
 from cotgen.pipeline import run
 from cotgen.recipe import Recipe, parse_recipe
 from cotgen.summary import Summary
@@ -294,6 +294,26 @@ def test_retries_that_are_used_up_are_counted_from_the_first_request(tmp_path: P
         arrivals = Counter(event.key for event in server.log() if event.event == "arrived")
     assert set(arrivals.values()) == {4}
     assert summary.failed["search"] == PROBLEMS
+
+
+def test_a_server_that_never_answers_well_is_given_up_and_the_rest_is_owed(tmp_path: Path) -> None:
+    raw = {"concurrency": 4, "retries": 1}
+    many = {"kind": "generated", "limit": 60}
+
+    def started(url: str) -> Recipe:
+        return parse_recipe({**raw_recipe(url, 1, **raw), "problems": many})
+
+    with start_server(tmp_path, faults=script(Fault("500", 1.0), times=99), latency_ms=0) as server:
+        with pytest.raises(
+            TeacherError, match=r"none of the first 20 requests .*HTTP 500"
+        ) as ended:
+            run(started(server.url), outputs=tmp_path)
+        asked = sum(event.event == "arrived" for event in server.log())
+    assert "run again to go on" in str(ended.value)
+    assert 40 <= asked <= 2 * (20 + 4)
+    assert len(failed(tmp_path)) == len(lines(tmp_path)) == 19
+    with start_server(tmp_path, latency_ms=0) as server:
+        assert run(started(server.url), outputs=tmp_path).failed == {"search": 0}
 
 
 def test_a_server_that_is_down_gives_lines_and_is_asked_again_when_it_is_up(

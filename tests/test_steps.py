@@ -1,3 +1,5 @@
+import time
+
 import msgspec
 import pytest
 from hypothesis import example, given, settings
@@ -18,8 +20,8 @@ fence_texts = st.lists(pieces, max_size=16).map("".join)
 
 
 def attempt(completion: Completion) -> Attempt:
-    steps, thought_steps, finish, flaw = parse(completion)
-    return Attempt(steps, finish, thought_steps, flaw)
+    steps, thought_steps, finish, flaw, flag = parse(completion)
+    return Attempt(steps, finish, thought_steps, flaw, flag=flag)
 
 
 def boundary(text: str, reasoning: str = "", finish: Finish = "stop") -> tuple[str, str]:
@@ -161,7 +163,7 @@ def test_the_thoughts_of_every_style_are_found(style: Style) -> None:
     opened, closed = MARKS[style]
     text = f"{opened}\na\n{closed}\n\n4"
     for chosen in ("auto", style):
-        steps, thought_steps, finish, flaw = parse(Completion(text), style=chosen)
+        steps, thought_steps, finish, flaw, _ = parse(Completion(text), style=chosen)
         assert (finish, flaw) == ("stop", "")
         assert "".join(step.text for step in steps[thought_steps:]) == "4"
     other: Style = "still" if style == "think" else "think"
@@ -182,14 +184,40 @@ def test_two_blocks_can_be_told_by_their_tags() -> None:
 
 
 def test_an_unclosed_thought_is_unfinished_whatever_the_server_says() -> None:
-    steps, thought_steps, finish, _ = parse(Completion(f"{OPEN}\na\nb", "stop"))
+    steps, thought_steps, finish, *_ = parse(Completion(f"{OPEN}\na\nb", "stop"))
     assert "".join(step.text for step in steps) == f"{OPEN}\na\nb"
     assert thought_steps == 0
     assert finish == "length"
 
 
-def test_an_empty_block_is_no_part_of_the_solution() -> None:
-    assert boundary(f"{OPEN}\n\n{CLOSE}\n\n4") == (f"{OPEN}\n\n{CLOSE}\n\n", "4")
+@pytest.mark.parametrize(
+    ("text", "reasoning"),
+    [
+        (f"{OPEN}\n\n{CLOSE}\n\n4", ""),
+        (f"{OPEN}{CLOSE}4", ""),
+        (f"\n{CLOSE}\n4", ""),
+        ("<Thought> </Thought>4", ""),
+        ("4", "\n"),
+    ],
+)
+def test_an_empty_block_is_neither_thought_nor_solution_and_flagged(
+    text: str, reasoning: str
+) -> None:
+    found = attempt(Completion(text, "stop", reasoning))
+    assert (found.thought_steps, found.thought, found.solution) == (0, "", "4")
+    assert (found.flag, found.flaw, found.finish) == ("empty_thought", "", "stop")
+    assert found.text.endswith(text)
+
+
+def test_a_block_that_holds_something_is_not_flagged() -> None:
+    assert attempt(Completion(f"{OPEN}a{CLOSE}4")).flag == ""
+    assert attempt(Completion(f"4 {OPEN}{CLOSE}")).flag == ""
+
+
+def test_much_white_space_takes_no_time() -> None:
+    started = time.process_time()
+    parse(Completion("\n" * 200_000 + f"x{CLOSE}4"))
+    assert time.process_time() - started < 1
 
 
 def test_a_thought_without_a_solution_leaves_it_empty() -> None:
@@ -258,7 +286,9 @@ def test_parsing_loses_no_character(text: str, reasoning: str) -> None:
     assert parsed.text.removesuffix(text).strip("\n") == (
         f"{OPEN}\n{reasoning.strip(chr(10))}\n{CLOSE}" if reasoning else ""
     )
-    assert parsed.thought + parsed.solution == parsed.text
+    before = "".join(step.text for step in parsed.steps[: parsed.before])
+    assert before + parsed.solution == parsed.text
+    assert parsed.thought == ("" if parsed.flag else before)
 
 
 def test_many_fences_that_nothing_closes_take_no_time() -> None:

@@ -81,9 +81,17 @@ def show_end(ended: Ended, *, quiet: bool) -> None:
         told = f"{ended.said}; nothing finished is lost, run again to go on"
         errors.print(Text(told), soft_wrap=True)
     elif broken or ended.exit_code not in _ALL_STAGES:
-        errors.print(Text(f"cotgen: {ended.said}"), soft_wrap=True)
+        _show_broken(errors, ended)
 
 
+def _show_broken(errors: Console, ended: Ended) -> None:
+    """What ended the run, and what may have been paid for nothing: no summary will tell it."""
+    errors.print(Text(f"cotgen: {ended.said}"), soft_wrap=True)
+    if ended.summary and ended.summary.unaccounted:
+        errors.print(Text(f"{ended.summary.unaccounted:,} {_UNACCOUNTED}"), soft_wrap=True)
+
+
+_UNACCOUNTED = "requests had no answer and may be billed all the same"
 _SIGNS = {"yes": ("✓", "green"), "no": ("✗", "red"), "unknown": ("?", "yellow")}
 
 
@@ -300,8 +308,7 @@ def _summary_lines(summary: Summary) -> Iterator[tuple[str, str]]:
         f"{summary.tokens:,}" + (f", ${summary.cost_usd:,.4f}" if summary.cost_usd else ""),
     )
     if summary.unaccounted:
-        told = "requests had no answer and may be billed all the same"
-        yield "unaccounted", f"{summary.unaccounted:,} {told}"
+        yield "unaccounted", f"{summary.unaccounted:,} {_UNACCOUNTED}"
     seconds = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in summary.seconds.items())
     yield "seconds", seconds
 

@@ -130,6 +130,8 @@ class Attempt(Record, frozen=True):
 
     Joined, the steps are the text byte for byte. `flaw` says why it cannot be told what of it is
     the thought (`two_thoughts`, `tag_collision`): such an attempt is neither correct nor wrong.
+    `flag` says what is odd about one that can be told (`empty_thought`): the first step is then a
+    think block with nothing in it, neither thought nor solution.
     """
 
     steps: tuple[Step, ...]
@@ -137,6 +139,7 @@ class Attempt(Record, frozen=True):
     thought_steps: int = 0
     flaw: str = ""
     origin: Origin = Origin()
+    flag: Literal["", "empty_thought"] = ""
 
     @property
     def text(self) -> str:
@@ -152,7 +155,12 @@ class Attempt(Record, frozen=True):
     @property
     def solution(self) -> str:
         """What a verifier reads: the attempt without its thought."""
-        return "".join(step.text for step in self.steps[self.thought_steps :])
+        return "".join(step.text for step in self.steps[self.before :])
+
+    @property
+    def before(self) -> int:
+        """How many steps stand before the solution."""
+        return 1 if self.flag else self.thought_steps
 
 
 class Verdict(Record, frozen=True):

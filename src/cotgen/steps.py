@@ -27,12 +27,14 @@ _FENCE_LINE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<rest>.*)", re.MULTILI
 
 class Parsed(NamedTuple):
     """A completion as steps; the first `thought_steps` of them are the thought. With a `flaw` it
-    has no shape that could be told apart, and is no material for training."""
+    has no shape that could be told apart, and is no material for training. The `flag` of an
+    attempt with an empty think block: that block is its first step, and it has no thought."""
 
     steps: tuple[Step, ...]
     thought_steps: int
     finish: Finish
     flaw: str = ""
+    flag: Literal["", "empty_thought"] = ""
 
 
 def split(text: str, separator: str = "\n") -> tuple[Step, ...]:
@@ -122,7 +124,7 @@ def parse(
     that the chat template put the open tag into the prompt (`open_in_prompt`: a text without a
     close tag is then cut off, or with `no` such a tag is a flaw). An open tag without a close one
     is a thought that was cut off: whatever the server says, such an attempt is unfinished. Several
-    thoughts in one text are a flaw.
+    thoughts in one text are a flaw; a block with nothing in it is no thought, and is flagged.
     """
     text, finish = completion.text, completion.finish
     if completion.reasoning:
@@ -154,12 +156,19 @@ def _divided(text: str, end: int, separator: str, finish: Finish) -> Parsed:
     """Cut into thought and solution at `end`; the newlines after it are the thought's."""
     while text.startswith("\n", end):
         end += 1
+    if _EMPTY_BLOCK.match(text):
+        steps = (Step(text[:end]), *split(text[end:], separator))
+        return Parsed(steps, 0, finish, flag="empty_thought")
     thought = split(text[:end], separator)
     return Parsed(thought + split(text[end:], separator), len(thought), finish)
 
 
 _STYLES: dict[str, Style] = {mark: style for style, marks in MARKS.items() for mark in marks}
 _ANY_MARK = re.compile("|".join(map(re.escape, _STYLES)))
+_EMPTY_BLOCK = re.compile(
+    "|".join(rf"\s*+(?:{re.escape(a)}\s*+)?{re.escape(z)}" for a, z in MARKS.values())
+)
+"""Of a text that was told apart; a chat template may have opened the block."""
 
 
 def _marks(text: str) -> list[tuple[Style, str, int]]:

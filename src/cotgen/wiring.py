@@ -98,7 +98,8 @@ class Sampler:
         self._fanout: str = getattr(teacher, "fanout", "auto")
         self._width: int | None = 1 if self._fanout == "single" else None
         self._short = 0
-        self._refused = 0
+        self._refused = self._in_vain = 0
+        self._down: TeacherError | None = None
         self._answered_at = 0.0
         self._ranks: dict[str, int] = {}
         self._identity = _identity(teacher)
@@ -191,6 +192,8 @@ class Sampler:
         tries, failures, costly = 0, 0, Counter[str]()
         began = time.monotonic()
         while True:
+            if self._down:
+                raise self._down
             try:
                 return await self._send(request, ticket)
             except TeacherError as error:
@@ -201,12 +204,13 @@ class Sampler:
                 tries += 1
                 costly[error.kind] += error.costly
                 failures += not error.overloaded
-                if not error.retryable or self._teacher.retries == 0:
+                if not error.retryable:
                     raise
-                if failures > self._teacher.retries or not _affordable(costly):
-                    raise
+                failed = failures > self._teacher.retries or self._teacher.retries == 0
                 # A server that asks for less costs nothing but time: it is outwaited, not counted.
-                if error.overloaded and not self._is_patient(began):
+                late = error.overloaded and not self._is_patient(began)
+                if failed or late or not _affordable(costly):
+                    self._mind_failures(error)
                     raise
                 self.flow.retries += 1
                 wait = _wait_s(tries, error.retry_after_s)
@@ -218,6 +222,20 @@ class Sampler:
         since anything was answered."""
         patience_s: float = getattr(self._teacher, "outage_s", _PATIENCE_S)
         return time.monotonic() - max(began, self._answered_at) < patience_s
+
+    def _mind_failures(self, error: TeacherError) -> None:
+        """Stop asking a server of which so many requests had to be given up and never one was
+        answered: all others would be sent, and perhaps paid, in vain."""
+        self._in_vain += 1
+        if self._answered_at or self.holds or self._in_vain < _REFUSED:
+            return
+        self._down = TeacherError(
+            f"none of the first {self._in_vain} requests was answered, however often it was sent: "
+            f"{error}",
+            retryable=False,
+            kind="down",
+        )
+        raise self._down from error
 
     def _mind_refusals(self, error: TeacherError) -> None:
         """Stop a run whose every request is refused: it is the recipe, not the prompts."""

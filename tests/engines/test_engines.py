@@ -241,3 +241,18 @@ def test_transformers_serve_answers_a_recipe_from_end_to_end(tmp_path: Path) -> 
     assert len(kept) == len(set(kept)) == 4 * 4
     lines = (tmp_path / "vllm/verdicts.jsonl").read_text().splitlines()
     assert "correct" in {json.loads(line)["outcome"] for line in lines}
+
+
+def test_the_doctor_sees_what_transformers_serve_can_do(tmp_path: Path) -> None:
+    path = recipe(tmp_path, 1)
+    with transformers_serve(tmp_path) as url:
+        raw = yaml.safe_load(path.read_text())
+        raw["teachers"] = {"engine": {"kind": "openai", "model": str(TINY), "base_url": url}}
+        path.write_text(yaml.safe_dump(raw))
+        command = [str(COTGEN), "doctor", str(path), "--outputs", str(tmp_path)]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
+    # It answers one sample a request, and knows neither logprobs nor stop texts nor JSON.
+    for what in ("✓ answers", "✓ token counts", "✗ n samples a request", "✓ seed", "✗ logprobs"):
+        assert what in said, said
+    for what in ("✗ stop", "✗ JSON mode"):
+        assert what in said, said

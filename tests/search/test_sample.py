@@ -88,11 +88,14 @@ def test_a_line_is_the_one_that_plain_records_give(
     assert [each.text for each in attempts] == [prefill + each.text for each in completions]
     plain = [
         Attempt(
-            split(each.thought) + split(each.solution),
+            each.steps[:1] + split(each.solution)
+            if each.flag
+            else split(each.thought) + split(each.solution),
             each.finish,
             each.thought_steps,
             each.flaw,
             each.origin,
+            each.flag,
         )
         for each in attempts
     ]

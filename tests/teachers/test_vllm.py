@@ -204,6 +204,13 @@ def test_a_server_of_ones_own_is_asked_and_none_started(tmp_path: Path) -> None:
     assert starts(tmp_path) == []
 
 
+def test_a_server_of_ones_own_is_told_what_a_model_might_decide_otherwise() -> None:
+    teacher = VllmTeacher(model="m", base_url="http://x/v1", extra_body={"top_k": 20})
+    sent = teacher._client("http://x/v1", True).extra_body
+    assert (sent["top_k"], sent["repetition_penalty"], sent["min_p"]) == (20, 1.0, 0.0)
+    assert VllmTeacher(model="m")._client("http://x/v1", True).extra_body == {}
+
+
 def test_without_seeds_no_start_repeats_another(tmp_path: Path) -> None:
     for name in "ab":
         run(recipe(tmp_path, seeds="none"), outputs=tmp_path / name)
@@ -511,6 +518,7 @@ def test_flags_are_spelled_as_vllm_spells_them() -> None:
         ({"tuning": {"max_model_len": 3}}, "max_model_len is no flag to give"),
         ({"mode": "in_process", "base_url": "http://x/v1"}, "asks no server"),
         ({"mode": "in_process", "extra_body": {"top_k": 1}}, "no extra_body"),
+        ({"extra_body": {"seed": 1}}, "extra_body: seed: settings of their own"),
         ({"mode": "in_process", "args": ["--x"]}, "args as a mapping"),
         ({"mode": "in_process", "data_parallel": 2}, "data_parallel needs a server"),
     ],

@@ -162,11 +162,19 @@ def test_a_header_without_its_variable_is_missed_before_anything_is_asked() -> N
         {"base_url": "http://a/v1", "base_urls": ("http://b/v1",)},
         {"base_urls": ("http://b/v1",), "transport": "sdk"},
         {"api_version": "2026-01-01", "base_url": "http://b/v1"},
+        {"extra_body": {"temperature": 0.2}},
+        {"extra_body": {"n": 4}},
+        {"extra_body": {"stream": True}},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         OpenAITeacher(model="m", **settings)
+
+
+def test_a_field_that_a_model_refuses_can_be_emptied() -> None:
+    teacher = OpenAITeacher(model="m", base_url="http://x/v1", extra_body={"top_p": None})
+    assert teacher.body(request())["top_p"] is None
 
 
 def test_a_raw_prompt_holds_the_question_and_what_the_answer_begins_with() -> None:

@@ -66,8 +66,8 @@ class LengthFilter(Component):
         return lambda attempt: measure(self._text(attempt))
 
     def _steps(self, attempt: Attempt) -> int:
-        thought = attempt.thought_steps
-        parts = {"thought": thought, "solution": len(attempt.steps) - thought}
+        solution = len(attempt.steps) - attempt.before
+        parts = {"thought": attempt.thought_steps, "solution": solution}
         return parts.get(self.part, len(attempt.steps))
 
     def _text(self, attempt: Attempt) -> str:

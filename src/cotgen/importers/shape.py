@@ -88,7 +88,8 @@ def thinking(  # noqa: PLR0913 - what a completion has
     """A text as an attempt: cut into steps, its thought told from its solution by its tags."""
     parsed = parse(Completion(text, finish, reasoning), step_sep, style)
     steps = tuple(parsed.steps) or (Step(""),)  # Spooled as JSON at once: nothing is left uncut.
-    return Attempt(steps, parsed.finish, parsed.thought_steps, parsed.flaw, Origin(model=model))
+    thought_steps, flaw, flag = parsed.thought_steps, parsed.flaw, parsed.flag
+    return Attempt(steps, parsed.finish, thought_steps, flaw, Origin(model=model), flag)
 
 
 def plain(text: str, step_sep: str, *, model: str = "") -> Attempt:

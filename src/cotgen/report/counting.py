@@ -221,7 +221,7 @@ class _Counted:
         self.lengths: dict[Outcome, Histogram] = {outcome: Histogram() for outcome in OUTCOMES}
         self.thoughts, self.answers = Histogram(), Histogram()
         self.repeated: Counter[str] = Counter()
-        self.distinct_correct = self.left = 0
+        self.distinct_correct = self.left = self.empty_thoughts = 0
 
     def add(self, group: Group) -> dict[str, float]:
         """Count a problem, and say what came of it; nothing if it has no judged attempt yet."""
@@ -281,6 +281,7 @@ class _Counted:
         attempt, verdict = judged.attempt, judged.verdict
         if attempt.thought_steps:
             self.thoughts.add(len(attempt.thought))
+        self.empty_thoughts += attempt.flag == "empty_thought"
         if verdict is None:
             self.repeated["unjudged"] += 1
             return
@@ -384,6 +385,7 @@ class _Counted:
             bins=bins,
             slope=_slope(bins),
             thoughts=self.thoughts.fine.total(),
+            empty_thoughts=self.empty_thoughts,
             thought_characters=self.thoughts.distribution(),
         )
 

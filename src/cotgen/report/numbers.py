@@ -80,12 +80,14 @@ class Answered(msgspec.Struct):
 
 class Lengths(msgspec.Struct):
     """Lengths of attempts in characters. `slope` is the change of accuracy with each doubling of
-    the length (least squares over the bins, weighted by attempts)."""
+    the length (least squares over the bins, weighted by attempts). `empty_thoughts` counts think
+    blocks with nothing in them, which are no thoughts."""
 
     of: dict[Outcome, Distribution]
     bins: list[Answered]
     slope: float | None
     thoughts: int
+    empty_thoughts: int
     thought_characters: Distribution | None
 
 

@@ -201,8 +201,8 @@ class SampleSearch(Component):
                 prompt_tokens=each.prompt_tokens,
                 tokens=each.tokens,
             )
-            steps, thought_steps, finish, flaw = parsed(each)
-            attempts.append(Attempt(steps, finish, thought_steps, flaw, origin))
+            steps, thought_steps, finish, flaw, flag = parsed(each)
+            attempts.append(Attempt(steps, finish, thought_steps, flaw, origin, flag))
         return attempts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +87,8 @@ class OpenAITeacher(Component):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the server calls the limit on tokens; OpenAI's reasoning models know only the second."""
     extra_body: dict[str, Any] = {}
-    """Further fields of the request, sent as they are."""
+    """Further fields of the request (`{top_k: 20}`), sent as they are; null for a field that the
+    model refuses (`{top_p: null}`)."""
     price: Price | None = None
     """USD per million tokens, `{input: 0.15, output: 0.60}`: for estimates and the cost printed.
     With `mode: batch` give the price of batches (OpenAI: half)."""
@@ -104,6 +105,7 @@ class OpenAITeacher(Component):
             raise ValueError("give base_url or base_urls, not both")
         for url in self.addresses:
             check_address(url)
+        check_extra(self.extra_body)
         if self.transport == "sdk" and (self.base_urls or self.api == "completions"):
             raise ValueError("transport: sdk takes one base_url and api: chat")
         if self.api_version and self.transport != "sdk":
@@ -265,6 +267,21 @@ class OpenAITeacher(Component):
         if self.logprobs:
             body["logprobs"] = True if self.api == "chat" else 1
         return body | self.extra_body
+
+
+_OURS = frozenset(
+    {
+        "model", "messages", "prompt", "n", "temperature", "top_p", "max_tokens",
+        "max_completion_tokens", "stop", "seed", "stream",
+    }
+)  # fmt: skip
+
+
+def check_extra(fields: Mapping[str, object]) -> None:
+    """Raise ValueError for fields that settings decide: attempts would be recorded as sampled in a
+    way that they were not."""
+    if wrong := sorted(name for name in _OURS & fields.keys() if fields[name] is not None):
+        raise ValueError(f"extra_body: {', '.join(wrong)}: settings of their own decide these")
 
 
 def check_address(url: str) -> None:

@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from cotgen.errors import RecipeError
 from cotgen.protocols import Ask, Component, Finding, Price
 from cotgen.teachers.managed.flags import Flag, command_line, joined, keywords, spelled
-from cotgen.teachers.openai import OpenAITeacher
+from cotgen.teachers.openai import OpenAITeacher, check_extra
 
 if TYPE_CHECKING:
     from cotgen.teachers.managed.life import Begin
@@ -35,6 +35,15 @@ _OURS = frozenset(
     }
 )  # fmt: skip
 """Flags that other settings decide."""
+_NEUTRAL = {
+    "top_k": -1,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+"""What a server that we did not start would else take from the model's own `generation_config`: it
+would change the data silently (facts.md §9)."""
 
 
 class VllmTeacher(Component):
@@ -119,6 +128,7 @@ class VllmTeacher(Component):
         for name in (*self.args, *self.tuning) if isinstance(self.args, dict) else self.tuning:
             if spelled(name) in _OURS:
                 raise ValueError(f"{name} is no flag to give: a setting of its own decides it")
+        check_extra(self.extra_body)
         if self.mode == "server":
             return self
         if self.base_url or self.command:
@@ -184,7 +194,7 @@ class VllmTeacher(Component):
             outage_s=outage_s,
             seeds="send" if seeded else "none",
             logprobs=self.logprobs,
-            extra_body=self.extra_body,
+            extra_body={**(_NEUTRAL if self.base_url else {}), **self.extra_body},
         )
 
     async def _plan(self, path: Path) -> Plan:

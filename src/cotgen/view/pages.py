@@ -168,7 +168,7 @@ def _attempt_page(look: Looker, number: int) -> AttemptPage:
         outcome=look.outcome(number),
         text=shortened(look.parts(number), f"what=attempt&attempt={number - look.numbers.start}"),
         finish=attempt.finish,
-        flaw=attempt.flaw,
+        flaw=attempt.flaw or attempt.flag,
         tokens=attempt.origin.tokens,
     )
     if verdict:

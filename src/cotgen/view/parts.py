@@ -42,11 +42,12 @@ class Shown(NamedTuple):
 
 def attempt_parts(attempt: Attempt, verdict: Verdict | None, rewards: Rewards | None) -> list[Part]:
     """An attempt with its thought, its answer and its steps' rewards marked."""
-    text, thought = attempt.text, len(attempt.thought)
-    marks = [Mark(0, thought, "thought")] if thought else []
+    text, length = attempt.text, len(attempt.solution)
+    before = len(text) - length
+    marks = [Mark(0, before, "thought")] if before else []
     start, end = verdict.span if verdict else (-1, -1)
-    if 0 <= start < end <= len(text) - thought:
-        marks.append(Mark(thought + start, thought + end, "answer"))
+    if 0 <= start < end <= length:
+        marks.append(Mark(before + start, before + end, "answer"))
     return list(_with_rewards(attempt, rewards, marked(text, marks)))
 
 
