@@ -23,7 +23,8 @@ from cotgen.teachers import OpenAITeacher
 from cotgen.teachers.openai import Live
 from cotgen.teachers.wire import endpoints
 from cotgen.teachers.wire.endpoints import Endpoints
-from cotgen.teachers.wire.refusals import described, retry_after
+from cotgen.teachers.wire.probes import listed
+from cotgen.teachers.wire.refusals import Refused, classified, described, retry_after
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 CHOICE = {"message": {"content": "4"}, "finish_reason": "stop"}
@@ -258,6 +259,38 @@ def test_a_key_that_the_server_repeats_is_not_repeated(monkeypatch: pytest.Monke
 
     with pytest.raises(TeacherError, match=r"HTTP 400: no \[key\]"):
         asyncio.run(main())
+
+
+def test_the_package_repeats_no_header_either_and_leaves_other_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINE", "secret-value")
+    monkeypatch.delenv("NO_KEY", raising=False)
+    reply = http('{"error": {"message": "none for secret-value"}}', "400 Bad Request")
+
+    async def main() -> None:
+        async with listening(answering(reply)) as url:
+            settings: Any = {"api_key_env": "NO_KEY", "headers_env": {"X-Mine": "MINE"}}
+            await ask(OpenAITeacher(model="m", base_url=url, transport="sdk", **settings))
+
+    with pytest.raises(TeacherError, match=r"none for \[key\]"):
+        asyncio.run(main())
+
+
+def test_a_gateway_that_lost_its_patience_is_a_timeout_that_may_be_paid() -> None:
+    error = classified(Refused(504, "gateway", "u"), "m", "KEY", 1)
+    assert isinstance(error, TeacherError)
+    assert (error.kind, error.retryable, error.costly) == ("timeout", True, True)
+
+
+def test_a_quota_that_only_the_type_names_is_the_users_to_fill() -> None:
+    body = b'{"error": {"message": "no", "type": "insufficient_quota", "code": 429}}'
+    said, code = described(body)
+    assert isinstance(classified(Refused(429, said, "u", code), "m", "KEY", 1), RecipeError)
+
+
+def test_an_empty_list_of_models_says_nothing() -> None:
+    assert listed(b'{"data": []}', "m").verdict == "unknown"
 
 
 def test_a_header_that_the_server_repeats_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

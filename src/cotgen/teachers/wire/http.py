@@ -18,11 +18,15 @@ from cotgen.errors import RecipeError, TeacherError
 from cotgen.teachers.wire.connections import Connections, made_socket
 from cotgen.teachers.wire.endpoints import FAILURES, Endpoint, Endpoints
 from cotgen.teachers.wire.failures import CONNECT_S, KEEP_ALIVE_S, Reply, lost, silent, unreachable
-from cotgen.teachers.wire.refusals import OVERLOADED, Refused, described, retry_after
+from cotgen.teachers.wire.refusals import (
+    OVERLOADED,
+    SHORTEST_SECRET,
+    Refused,
+    described,
+    retry_after,
+)
 
 _LOOK_S = 5.0
-_SHORTEST_SECRET = 6
-"""What is shorter would be found in texts that have nothing to do with it."""
 _AWAY = frozenset((502, 503, 504))
 """Statuses of a proxy whose server is away."""
 _Post = Callable[[bytes], Awaitable[Reply]]
@@ -43,7 +47,7 @@ class Wire:
         self._endpoints = endpoints
         self._path = path
         self._posts = posts
-        self._secrets = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+        self._secrets = [secret.encode() for secret in secrets if len(secret) >= SHORTEST_SECRET]
 
     async def post(self, body: bytes) -> bytes | Refused:
         """Send one request to the least busy endpoint and return what it answered.

@@ -118,6 +118,8 @@ def listed(body: bytes | None, model: str) -> Finding:
         names = [str(each.get("id")) for each in msgspec.json.decode(body, type=_Models).data]
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Finding("knows the model", "unknown", "its list of models cannot be read")
+    if not names:  # `transformers serve` answers for models that it does not list.
+        return Finding("knows the model", "unknown", "its list of models is empty")
     others = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return Finding("knows the model", _yes(model in names), "" if model in names else others)
 

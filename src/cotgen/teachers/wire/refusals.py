@@ -14,7 +14,11 @@ from cotgen.errors import RecipeError, TeacherError
 OVERLOADED = frozenset((429, 503, 529))
 """Statuses by which a server asks for less: they cost nothing, and say nothing of the request."""
 LONGEST_WAIT_S = 3600.0
+SHORTEST_SECRET = 6
+"""What is shorter would be found in texts that have nothing to do with it."""
 _PASSING = frozenset((408, 409, 425, 429))
+_GATEWAY_TIMEOUTS = frozenset((504, 524))
+"""A proxy lost its patience: the server behind it may have worked on the request, and go on."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -47,7 +51,9 @@ def described(body: bytes) -> tuple[str, str]:
         return " ".join(body[:300].decode("utf-8", "replace").split()), ""
     error = found.error
     if isinstance(error, _Error):
-        return error.message, str(error.code or error.type or "")
+        # Some servers repeat the status as the code, and say what it means in the type.
+        named = error.code and not str(error.code).isdigit()
+        return error.message, str(error.code if named else error.type or error.code or "")
     said = error or found.message or found.detail
     return (str(said) if said else body[:300].decode("utf-8", "replace")), ""
 
@@ -78,7 +84,8 @@ def classified(refused: Refused, model: str, key_env: str, n: int) -> TeacherErr
         # Some servers refuse n > 1 instead of ignoring it.
         fewer=status in (400, 422) and n > 1,
         overloaded=status in OVERLOADED,
-        kind=f"HTTP {status}",
+        costly=status in _GATEWAY_TIMEOUTS,
+        kind="timeout" if status in _GATEWAY_TIMEOUTS else f"HTTP {status}",
     )
 
 

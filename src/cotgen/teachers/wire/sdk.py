@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cotgen.errors import TeacherError
-from cotgen.teachers.wire.refusals import Refused
+from cotgen.teachers.wire.refusals import SHORTEST_SECRET, Refused
 
 if TYPE_CHECKING:
     import openai
@@ -32,6 +32,7 @@ async def packaged(
     import openai  # Takes a second to import.
 
     # Retries are wiring's: they must count, wait and journal in one place.
+    secrets = [each for each in (key, *headers.values()) if len(each) >= SHORTEST_SECRET]
     settings: dict[str, Any] = {
         "api_key": key,
         "max_retries": 0,
@@ -48,12 +49,14 @@ async def packaged(
     async with client:
 
         async def post(body: dict[str, Any]) -> bytes | Refused:
-            return await _post(client, body, key)
+            return await _post(client, body, secrets)
 
         yield post
 
 
-async def _post(client: openai.AsyncOpenAI, body: dict[str, Any], key: str) -> bytes | Refused:
+async def _post(
+    client: openai.AsyncOpenAI, body: dict[str, Any], secrets: Sequence[str]
+) -> bytes | Refused:
     import openai
 
     body = msgspec.to_builtins(body)
@@ -63,7 +66,9 @@ async def _post(client: openai.AsyncOpenAI, body: dict[str, Any], key: str) -> b
     try:
         response = await create(**own, extra_body=extra)
     except openai.APIStatusError as error:
-        said = str(error.message).replace(key, "[key]")
+        said = str(error.message)
+        for secret in secrets:  # Some servers repeat what they were sent.
+            said = said.replace(secret, "[key]")
         url, headers = str(error.request.url), error.response.headers
         return Refused(error.status_code, said, url, str(error.code or ""), dict(headers))
     except openai.APITimeoutError as error:
