@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import msgspec
 import pytest
 
 from cotgen import verify, verify_many
-from cotgen.errors import CotgenError, RecipeError
+from cotgen.errors import CotgenError, NoWorkers, RecipeError
 from cotgen.records import TimedVerdict, Verdict
 from cotgen.verifiers import MathVerifier
 from cotgen.verifiers.mathematics import symbolic
@@ -216,7 +217,27 @@ def test_many_threads_get_the_same_answers_and_share_one_process() -> None:
 def test_a_killed_process_is_started_again() -> None:
     shown(1)
     os.kill(helper_pid(), signal.SIGKILL)
-    assert [shown(1), shown(2)][1]
+    gone(helper_pid())
+    assert shown(1)
+
+
+def gone(pid: int) -> None:
+    """Wait until a child is no more than a name in the table of processes."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_starts_that_failed_are_tried_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = Helper(Path(symbolic.__file__).with_name("simplify.py"), memory_mb=1_024)
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", shutil.which("false"))
+        for reason in [*["died"] * 3, "started"]:
+            with pytest.raises(NoWorkers, match=reason):
+                helper.ask(b"", within_s=5, processor_s=1)
+    with pytest.raises(NoWorkers):
+        helper.ask(b"", within_s=5, processor_s=1)
+    monkeypatch.setattr("cotgen.workers.helper._PAUSE_S", 0.0)
+    assert "failed" in helper.ask(b"", within_s=30, processor_s=1).reason
+    helper.close()
 
 
 def _shown_after_fork(queue: multiprocessing.SimpleQueue[bool]) -> None:

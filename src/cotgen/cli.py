@@ -229,7 +229,11 @@ def verify(
     with _errors():
         from cotgen import judging
 
-        counts = judging.judge_file(file, out, workers, judging.settings(set_ or ()))
+        try:
+            counts = judging.judge_file(file, out, workers, judging.settings(set_ or ()))
+        except KeyboardInterrupt:
+            typer.echo(f"interrupted; no verdicts were written to {out}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
         typer.echo(f"{counts.total():,} verdicts{told and ': ' + told}", err=True)
 

@@ -96,6 +96,23 @@ def test_an_option_is_picked_in_every_usual_way(solution: str) -> None:
     assert judged("C", solution).outcome == "correct"
 
 
+@pytest.mark.parametrize(
+    "solution",
+    ["Option C is correct, no wait, B is correct", "Option C is correct. Actually, it is B.",
+     "Option C is correct, but so is option B.", "C is correct only in winter.",
+     "Option C is correct?", "Suppose\nC is true. Then nothing holds.", "C is right-handed.",
+     "It is not true that\noption C is correct", "<think>So.\nOption C is correct.",
+     "Claim: B is true. Another claim: C is true."],
+)  # fmt: skip
+def test_what_is_said_of_an_option_on_the_way_is_no_pick(solution: str) -> None:
+    assert judged("C", solution).outcome == "unverifiable"
+
+
+def test_what_was_thought_of_another_option_does_not_count() -> None:
+    solution = "<think>\nOption B is correct.\n</think>\nSo option C is correct."
+    assert judged("C", solution).outcome == "correct"
+
+
 def test_texts_are_known_by_their_words() -> None:
     assert judged("A", "The answer is a plane.", LINES).outcome == "correct"
     assert judged("the Plane", "\\boxed{\\text{(A) Plane}}", LINES).outcome == "correct"

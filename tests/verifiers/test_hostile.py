@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -218,6 +219,19 @@ def test_no_pair_hangs(ended: Ended) -> None:
 def test_no_pair_costs_more_than_its_share(ended: Ended) -> None:
     wrong = [result.cpu_s > CPU_S or result.wall_s > TIMEOUT_S + 0.5 for result in ended.results]
     assert offenders(ended, wrong) == []
+
+
+def test_long_fractions_as_coefficients_cost_little_too() -> None:
+    """250 factors: few steps of algebra, each of which reduces fractions of thousands of digits."""
+    digits = Random(1)
+    parts = [
+        (digits.randrange(10**19, 10**20), digits.randrange(10**19, 10**20)) for _ in range(250)
+    ]
+    product = "".join(f"(x-\\frac{{{over}}}{{{under}}})" for over, under in parts)
+    started = time.process_time()
+    verdicts = [verify(gold, f"\\boxed{{{product}}}") for gold in ("x+1", "\\{1,2\\}")]
+    assert time.process_time() - started < 2 * CPU_S
+    assert "correct" not in {verdict.outcome for verdict in verdicts}
 
 
 def test_the_memory_stays_small(ended: Ended) -> None:

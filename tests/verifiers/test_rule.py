@@ -317,6 +317,10 @@ def test_a_function_that_cannot_be_imported_is_the_recipes_fault() -> None:
     for name in ("no_such_package:f", f"{__name__}:no_such_function", f"{__name__}:PERSON"):
         with pytest.raises(RecipeError, match=r"verifier\.rule"):
             outcome(name, "", "4")
+        with pytest.raises(RecipeError, match=r"verifier\.rule"):
+            RuleVerifier(rule=name).ready()
+    RuleVerifier(rule=f"{__name__}:is_even").ready()
+    RuleVerifier(rule="length").ready()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Literal
 from cotgen.protocols import Component, Deadline
 from cotgen.records import Outcome, Problem, Verdict
 from cotgen.verifiers.mathematics.compare import compare
-from cotgen.verifiers.mathematics.extract import Extraction, extract, extract_gold
+from cotgen.verifiers.mathematics.extract import Extraction, after_thought, extract, extract_gold
 from cotgen.verifiers.mathematics.read import read
 
 
@@ -53,23 +53,29 @@ class ChoiceVerifier(Component):
 
 
 _LONE = re.compile(
-    r"(?:^|\n|[.!] )(?:(?:so|thus|hence|therefore),? )?(?:the )?(?:correct )?"
+    r"(?:\A\s*|[.!:]\s{1,4}|\n\n\s{0,4})(?:(?:so|thus|hence|therefore),? )?(?:the )?(?:correct )?"
     r"(?:(?:option|choice|answer) )?"
-    r"\**\(?([A-J])\)?\** is (?:the )?(?:only )?(?:correct|right|best|true)\b(?! if)",
+    r"\**\(?([A-J])\)?\** is (?:the )?(?:only )?(?:correct|right|best|true)"
+    r"(?: (?:option|choice|answer|one))?(?:,? (?:because|since|as) [^.!?\n]+)?[.!*\s]*\Z",
     re.IGNORECASE,
 )
+_CLAIM = re.compile(r"\b([A-J])\)?\** is (?:the )?(?:only )?(?:correct|right|best|true)\b")
+_LONGEST_END = 2_000
 
 
 def _found(solution: str) -> Extraction | str:
-    """A marked answer, else "Option C is correct"."""
+    """A marked answer, else "Option C is correct" as the last sentence: what follows might take it
+    back, or say the same of another option."""
     found = extract(solution)
-    if isinstance(found, Extraction):
+    start = after_thought(solution)
+    if isinstance(found, Extraction) or start < 0:
         return found
-    said = list(_LONE.finditer(solution[-2_000:]))
-    if not said or len({each[1].upper() for each in said}) > 1:
+    start = max(start, len(solution) - _LONGEST_END)
+    text = solution[start:].rstrip()
+    said = _LONE.search(text)
+    if said is None or len({claim[1] for claim in _CLAIM.finditer(text)}) > 1:
         return found
-    offset = max(0, len(solution) - 2_000)
-    return Extraction(said[-1][1], "phrase", offset + said[-1].start(1), offset + said[-1].end(1))
+    return Extraction(said[1], "phrase", start + said.start(1), start + said.end(1))
 
 
 # --- options ------------------------------------------------------------------------------------

@@ -57,6 +57,11 @@ class RuleVerifier(Component):
                 raise ValueError(_mistakes(error)) from error
         return parameters
 
+    def ready(self) -> None:
+        """Raise RecipeError if the function is not there: asked before anything is paid."""
+        if self.rule not in RULES:
+            _function(self.rule)
+
     def verify(self, problem: Problem, solution: str) -> Verdict:
         """Judge whether the answer that `solution` gives keeps the rule."""
         found = self._read(solution)
@@ -99,7 +104,7 @@ def _mistakes(error: ValidationError) -> str:
 
 
 def _function(name: str) -> Callable[..., object]:
-    """The user's function; imported only where it judges, in the verifier's process."""
+    """The user's function; imported where it judges, and before a run pays for anything."""
     module, _, path = name.partition(":")
     try:
         found: object = importlib.import_module(module)

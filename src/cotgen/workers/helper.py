@@ -24,7 +24,9 @@ _KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 """The rest of the environment may hold secrets."""
 _CHANGED = {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
 """One order of hashes makes answers repeatable; strict warnings of the parent are its own."""
-_STARTS = 3
+_STARTS, _PAUSE_S = 3, 30.0
+"""After so many starts in a row that failed, requests fail at once for so long: a machine without
+memory is not asked for it again and again, and a service that runs for months recovers."""
 
 
 class Answer(NamedTuple):
@@ -50,6 +52,7 @@ class Helper:
         self._child: Child | None = None
         self._is_ready = False
         self._failed_starts = 0
+        self._last_failure = 0.0
         os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.close)
 
@@ -92,13 +95,17 @@ class Helper:
 
     def _ready(self, deadline: float) -> Child:
         """A child that can work. One that is too slow for this request starts for the next."""
+        if self._child is not None and self._is_ready and self._child.has_ended():
+            # While nobody asked, for want of memory say: no fault of this request.
+            self.close()
         child = self._started()
         if not self._is_ready:
             self._wait_until_ready(child, deadline)
         return child
 
     def _started(self) -> Child:
-        if self._failed_starts >= _STARTS:
+        is_pausing = time.monotonic() < self._last_failure + _PAUSE_S
+        if self._failed_starts >= _STARTS and is_pausing:
             raise NoWorkers("no helper process can be started")
         if self._child is None:
             kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
@@ -110,6 +117,7 @@ class Helper:
             self._is_ready = child.receive(deadline) == READY
         except Gone as gone:
             self._failed_starts += 1
+            self._last_failure = time.monotonic()
             self.close()
             raise NoWorkers(f"no helper process can be started: {gone}") from None
         self._failed_starts = 0

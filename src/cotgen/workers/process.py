@@ -71,6 +71,10 @@ class Child:
         del self._unread[:end]
         return frame
 
+    def has_ended(self) -> bool:
+        """Whether the process is known to be no more."""
+        return self._process.poll() is not None
+
     def end(self) -> None:
         """Kill the process and its forks; whoever waits for a frame is told that it is gone."""
         if self._process.poll() is None:

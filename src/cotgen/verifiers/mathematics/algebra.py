@@ -16,6 +16,7 @@ from cotgen.verifiers.mathematics.forms import (
     check_power,
     clean,
     constant,
+    cost,
     generator,
     is_lone,
     merge,
@@ -146,7 +147,7 @@ class Calculator:
             return two
         if two == {ONE: 1}:
             return one
-        self.spend(len(one) * len(two))
+        self.spend(len(one) * len(two) * cost(one, two))
         product: Polynomial = {}
         for left, first in one.items():
             for right, second in two.items():

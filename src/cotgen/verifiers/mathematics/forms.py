@@ -157,6 +157,23 @@ def bounded(value: Fraction) -> Fraction:
     return value
 
 
+def cost(one: Polynomial, two: Polynomial) -> int:
+    """How many steps the product of a term of one and a term of the other is worth: what fractions
+    are reduced by grows with the square of their length."""
+    bits = _widest(one) + _widest(two)
+    return 1 + (bits * bits >> 20)
+
+
+def _widest(polynomial: Polynomial) -> int:
+    return max(
+        (
+            max(part.numerator.bit_length(), part.denominator.bit_length())
+            for part in polynomial.values()
+        ),
+        default=0,
+    )
+
+
 def merge(one: Monomial, two: Monomial) -> tuple[Monomial, Fraction]:
     """The product of two monomials, and the number that comes out of i² = -1 and √p² = p."""
     if not one and not two:
@@ -214,10 +231,7 @@ def takes_root(key: str, exponent: Fraction, index: int) -> bool:
 
 def check_power(base: Form, exponent: int) -> None:
     """Refuse a power by what its result would need, before it is worked out."""
-    bits = max(
-        max(part.numerator.bit_length(), part.denominator.bit_length())
-        for part in (*base.over.values(), *base.under.values())
-    )
+    bits = max(_widest(base.over), _widest(base.under))
     if bits > 1 and bits * exponent > MAX_BITS:
         raise TooBig(f"a power of more than {MAX_BITS} bits")
     terms = max(len(base.over), len(base.under))
