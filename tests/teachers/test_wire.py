@@ -277,6 +277,25 @@ def test_the_package_repeats_no_header_either_and_leaves_other_words(
         asyncio.run(main())
 
 
+def test_a_connection_that_the_package_never_made_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import httpx2
+    import openai
+
+    async def unreachable(*_: object, **__: object) -> None:
+        raise httpx2.ConnectTimeout("too far")
+
+    monkeypatch.setattr(httpx2.AsyncClient, "send", unreachable)
+    monkeypatch.setattr(openai.AsyncOpenAI, "_should_retry", lambda *_: False)
+    teacher = OpenAITeacher(
+        model="m", base_url="http://127.0.0.1:9/v1", transport="sdk", api_key_env="NO_KEY"
+    )
+    with pytest.raises(TeacherError) as caught:
+        asyncio.run(ask(teacher))
+    assert (caught.value.kind, caught.value.costly) == ("no connection", False)
+
+
 def test_a_gateway_that_lost_its_patience_is_a_timeout_that_may_be_paid() -> None:
     error = classified(Refused(504, "gateway", "u"), "m", "KEY", 1)
     assert isinstance(error, TeacherError)

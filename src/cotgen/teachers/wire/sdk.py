@@ -71,13 +71,13 @@ async def _post(
             said = said.replace(secret, "[key]")
         url, headers = str(error.request.url), error.response.headers
         return Refused(error.status_code, said, url, str(error.code or ""), dict(headers))
-    except openai.APITimeoutError as error:
-        raise TeacherError(
-            "timeout: no byte came in time", retryable=True, kind="timeout", costly=True
-        ) from error
     except openai.APIConnectionError as error:
         cause = error.__cause__ or error
         unreached = type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+        if isinstance(error, openai.APITimeoutError) and not unreached:
+            raise TeacherError(
+                "timeout: no byte came in time", retryable=True, kind="timeout", costly=True
+            ) from error
         kind = "no connection" if unreached else "connection lost"
         said = f"{kind}: {type(cause).__name__}: {cause}"[:300]
         raise TeacherError(said, retryable=True, kind=kind, costly=not unreached) from error
