@@ -14,9 +14,18 @@ under another spelling is listed (`--all-pairs`: all 249,500, otherwise a sample
 on the sample). A false positive is a wrong answer accepted, or one that is written to be
 unverifiable; a false negative is a right one not accepted, for whatever reason. Agreement is exact:
 the very outcome that is written. A case that is written as open may also be left undecided, and is
-then counted apart. Each pair is judged once, in one process; what a tool imports or starts once is
-done before. cotgen remembers what it decided, so it is also timed with an empty memory; and
-`verify_many` on one core and on all.
+then counted apart.
+
+Speed is that of one process, in wall time; what a tool imports or starts once is done before. Our
+cases are judged once. The other sets are short, so both tools judge them five times over, and the least time
+of a pair is its time: what else the machine does counts for neither. cotgen remembers golds, answers and decisions, which come again within a
+set as they do in a run (MATH: 800 attempts at 77 problems): its memory is emptied before each set
+and each repetition, and it is also timed with its memory emptied before every single pair. sympy's
+own memory, which serves Math-Verify, is never emptied.
+
+Then: the first symbolic verdict of a fresh process; and `verify_many` on many distinct pairs with
+one process and with more, beside what the machine itself allows as many processes that have nothing
+to do with each other.
 """
 
 from __future__ import annotations
@@ -28,6 +37,7 @@ import logging
 import os
 import random
 import re
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -41,8 +51,8 @@ from cotgen import verify, verify_many
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 PIP = 'pip install "math-verify==0.9.0" "latex2sympy2_extended[antlr4_13_2]"'
-ROUNDS = 15
-"""Times that `verify_many` is given all pairs, so that its processes' start counts less."""
+REPEATED = 5
+"""Times that each set but the cases is judged."""
 LISTED = 40
 """Disagreements and acceptances shown at most, of each set."""
 
@@ -103,7 +113,14 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, nargs="*", default=default_cases)
     parser.add_argument("--sample", type=int, default=500, help="gold pairs for both tools")
     parser.add_argument("--all-pairs", action="store_true", help="cotgen on all gold pairs")
+    parser.add_argument(
+        "--bulk", type=int, default=100_000, help="distinct pairs for verify_many; 0: leave it out"
+    )
+    parser.add_argument("--part", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.part:
+        _judge_part(arguments.part, arguments.data, arguments.bulk)
+        return
 
     tools = _tools()
     golds = _golds(arguments.data)
@@ -117,7 +134,10 @@ def main() -> None:
         "MATH-500 golds, crossed": [_crossed(*pair) for pair in sample],
     }
     made = {
-        name: {tool: _judged(pairs, judge) for tool, judge in tools.items()}
+        name: {
+            tool: _repeated(pairs, judge, 1 if name == "cases" else REPEATED)
+            for tool, judge in tools.items()
+        }
         for name, pairs in sets.items()
         if pairs
     }
@@ -126,7 +146,9 @@ def main() -> None:
         _print_kinds(made["cases"])
     _print_speed(made)
     _print_speed_unremembered(sets)
-    _print_scaling([pair for pairs in sets.values() for pair in pairs])
+    _print_first_symbolic()
+    if arguments.bulk and sets["GSM8K attempts"] + sets["MATH attempts"]:
+        _print_scaling(arguments.data, arguments.bulk)
     for name in made:
         _print_errors(name, made[name])
     if arguments.all_pairs and golds:
@@ -261,6 +283,18 @@ def _judged(pairs: Iterable[Pair], tool: Tool) -> list[Judged]:
     return judged
 
 
+def _repeated(pairs: list[Pair], tool: Tool, times: int) -> list[Judged]:
+    """Each pair's outcome and its least time."""
+    rounds = []
+    for _ in range(times):
+        _forget()
+        rounds.append(_judged(pairs, tool))
+    return [
+        each[0]._replace(seconds=min(one.seconds for one in each))
+        for each in zip(*rounds, strict=True)
+    ]
+
+
 Made = dict[str, dict[str, list[Judged]]]
 """What each tool made of each set."""
 
@@ -330,19 +364,115 @@ def _print_speed_unremembered(sets: dict[str, list[Pair]]) -> None:
     print()
 
 
-def _print_scaling(pairs: list[Pair]) -> None:
-    """`verify_many` on all the pairs, several times over, with one process and with more."""
-    texts = [(pair.gold, pair.attempt) for pair in pairs] * ROUNDS
-    cores = len(os.sched_getaffinity(0))
-    print(f"{'verify_many, all pairs':<28}{'pairs/s':>9}")
-    alone = 0.0
-    for workers in sorted({1, 2, cores} if cores > 1 else {1}):
-        started = time.perf_counter()
-        judged = sum(1 for _ in verify_many(texts, workers=workers))
-        rate = judged / (time.perf_counter() - started)
-        alone = alone or rate
-        print(f"{workers:>3} of {cores} cores{'':<16}{rate:>9,.0f}   {rate / alone:.2f} ×")
+SYMBOLIC = (r"\sqrt{x^2+2x+1}", r"\boxed{|x+1|}")
+_FIRST = """
+import json, resource, sys, time
+pair = json.loads(sys.argv[1])
+started = time.perf_counter()
+from cotgen import verify
+loaded = time.perf_counter()
+first = verify(*pair)
+judged = time.perf_counter()
+assert verify(*pair).method == first.method == "symbolic", first
+from cotgen.verifiers.mathematics import symbolic
+symbolic._helper().close()
+own, theirs = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+spent = sum(each.ru_utime + each.ru_stime for each in (own, theirs))
+print(json.dumps([loaded - started, judged - loaded, spent]))
+"""
+
+
+def _print_first_symbolic() -> None:
+    """A fresh process that has to start sympy's before it can say anything, three times."""
+    print(f"{'fresh process, seconds':<28}{'import':>9}{'verdict':>9}{'CPU, all':>9}")
+    for _ in range(3):
+        command = [sys.executable, "-c", _FIRST, json.dumps(SYMBOLIC)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        print(f"{'first symbolic verdict':<28}" + "".join(f"{s:>9.2f}" for s in json.loads(said)))
     print()
+
+
+def _bulk(data: Path, count: int) -> list[tuple[str, str]]:
+    """Distinct pairs: the recorded ones, with their digits exchanged for others in gold and attempt
+    alike, in random order. A seed makes them the same in every process."""
+    recorded = [(pair.gold, pair.attempt) for pair in (*_gsm8k(data), *_math(data))]
+    draw = random.Random(4)
+    made: dict[tuple[str, str], None] = {}
+    while len(made) < count:
+        digits = "".join(draw.sample("123456789", 9))
+        exchanged = str.maketrans("123456789", digits)
+        made.update(dict.fromkeys((g.translate(exchanged), a.translate(exchanged))
+                                  for g, a in recorded))  # fmt: skip
+    pairs = list(made)[:count]
+    draw.shuffle(pairs)
+    return pairs
+
+
+def _print_scaling(data: Path, count: int) -> None:
+    """`verify_many` with one process and with more, beside the same work in bare processes.
+
+    An empty loop in as many processes at once tells how many processors are there to be had.
+    """
+    pairs = _bulk(data, count)
+    cores = len(os.sched_getaffinity(0))
+    print(f"{f'{count:,} distinct pairs':<28}{'pairs/s':>9}{'×':>7}  empty loops  plain `verify`")
+    rate: dict[int, float] = {}
+    bare: dict[int, float] = {}
+    idle: dict[int, float] = {}
+    for workers in sorted({1, 2, cores} if cores > 1 else {1}):
+        idle[workers] = _in_parts(workers, "loop", data, count)
+        bare[workers] = _in_parts(workers, "verify", data, count)
+        started = time.perf_counter()
+        judged = sum(1 for _ in verify_many(pairs, workers=workers))
+        rate[workers] = judged / (time.perf_counter() - started)
+        several = [f"{of[workers] / of[1]:.2f} ×" for of in (rate, idle, bare)]
+        print(
+            f"{f'verify_many, {workers} of {cores} cores':<28}{rate[workers]:>9,.0f}{several[0]:>7}"
+            f"{several[1]:>13}{several[2]:>9} at {bare[workers]:,.0f}/s"
+        )
+    print()
+
+
+def _in_parts(parts: int, what: str, data: Path, count: int) -> float:
+    """The work for all parts divided by the seconds that the slowest of the processes takes."""
+    command = [sys.executable, __file__, "--data", str(data), "--bulk", str(count)]
+    running = [
+        subprocess.Popen(
+            [*command, "--part", f"{what}:{part}:{parts}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for part in range(parts)
+    ]
+    for each in running:  # All are ready before one begins.
+        assert each.stdout is not None
+        each.stdout.readline()
+    for each in running:
+        assert each.stdin is not None
+        each.stdin.write("\n")
+        each.stdin.flush()
+    return count / max(float(each.communicate()[0]) for each in running)
+
+
+_TURNS = 40
+"""Turns of an empty loop for each pair: about as long as judging it."""
+
+
+def _judge_part(told: str, data: Path, count: int) -> None:
+    """In a process of its own: every so many-th of the pairs, once the word is given."""
+    what, part, parts = told.split(":")
+    pairs = _bulk(data, count)[int(part) :: int(parts)] if what == "verify" else []
+    verify("1", "\\boxed{2}")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    started = time.perf_counter()
+    for gold, attempt in pairs:
+        verify(gold, attempt)
+    if what == "loop":
+        for _ in range(_TURNS * 10 * count // int(parts)):
+            pass
+    print(time.perf_counter() - started)
 
 
 def _forget() -> None:
