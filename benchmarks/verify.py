@@ -17,11 +17,12 @@ the very outcome that is written. A case that is written as open may also be lef
 then counted apart.
 
 Speed is that of one process, in wall time; what a tool imports or starts once is done before. Our
-cases are judged once. The other sets are short, so both tools judge them five times over, and the least time
-of a pair is its time: what else the machine does counts for neither. cotgen remembers golds, answers and decisions, which come again within a
-set as they do in a run (MATH: 800 attempts at 77 problems): its memory is emptied before each set
-and each repetition, and it is also timed with its memory emptied before every single pair. sympy's
-own memory, which serves Math-Verify, is never emptied.
+cases are judged once. The other sets are short, so both tools judge them five times over, and the
+least time of a pair is its time: what else the machine does counts for neither. cotgen remembers
+golds, answers and decisions, which come again within a set as they do in a run (MATH: 800 attempts
+at 77 problems): its memory is emptied before each set and each repetition, and it is also timed
+with its memory emptied before every single pair. sympy's own memory, which serves Math-Verify, is
+never emptied.
 
 Then: the first symbolic verdict of a fresh process; and `verify_many` on many distinct pairs with
 one process and with more, beside what the machine itself allows as many processes that have nothing

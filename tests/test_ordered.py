@@ -32,8 +32,8 @@ def started(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def results(function: Callable[[int], int], numbers: range, timeout_s: float = 20) -> list[object]:
-    job = Job(function, tuple[int], timeout_s)
-    return list(ordered(job, int, ((number,) for number in numbers), size=2))
+    job: Job[int] = Job(function, tuple[int], timeout_s)
+    return [*ordered(job, int, ((number,) for number in numbers), size=2)]
 
 
 def ask(function: Callable[[], str]) -> str:

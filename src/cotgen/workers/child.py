@@ -17,7 +17,7 @@ import cloudpickle
 import msgspec
 
 from cotgen.workers.confine import limit_memory
-from cotgen.workers.frames import DONE, FAILED, LENGTH, READY, Job, framed
+from cotgen.workers.frames import DONE, FAILED, LENGTH, READY, Job, R, framed
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     serve(job, requests, replies)
 
 
-def serve(job: Job[object], requests: BinaryIO, replies: BinaryIO) -> None:
+def serve(job: Job[R], requests: BinaryIO, replies: BinaryIO) -> None:
     """Call the job's function for each request, within the job's limits."""
     limit_memory(job.memory_mb)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

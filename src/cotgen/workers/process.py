@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-
 from typing import TYPE_CHECKING
 
 from cotgen.errors import NoWorkers, WorkerError
