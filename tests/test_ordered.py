@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
+from typing import BinaryIO
 
 import pytest
 
@@ -105,6 +106,23 @@ def test_there_are_no_more_forks_than_requests(monkeypatch: pytest.MonkeyPatch) 
     job = Job(lambda number: number, tuple[int], 20)
     assert list(ordered(job, int, [(1,), (2,)], size=40)) == [1, 2]
     assert len(made) == 2
+
+
+@needs_linux
+def test_waiting_for_a_fork_ends_in_time_and_tells_how_it_ended() -> None:
+    def serve(requests: BinaryIO, _: BinaryIO) -> None:
+        requests.read()
+        os._exit(5)
+
+    fork = Fork(serve)
+    started = time.monotonic()
+    with pytest.raises(subprocess.TimeoutExpired):
+        fork.wait(0.05)
+    assert time.monotonic() - started < 5
+    assert fork.poll() is None
+    fork.stdin.close()
+    assert fork.wait() == fork.wait(1) == 5
+    fork.stdout.close()
 
 
 @needs_linux

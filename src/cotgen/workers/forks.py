@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import current_process, get_context
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +34,8 @@ def may_fork() -> bool:
     A fork of a process with threads, be they Python's or a library's, may wait for ever for a lock
     that one of them holds.
     """
+    from multiprocessing import current_process
+
     if current_process().daemon:
         return False  # One of `multiprocessing`, which allows it no children.
     try:
@@ -49,6 +50,8 @@ class Fork:
     """A fork that serves: as much of `subprocess.Popen` as a `Child` asks for."""
 
     def __init__(self, serve: Serve) -> None:
+        from multiprocessing import get_context
+
         theirs, ours = os.pipe()
         mine, yours = os.pipe()
         self._process = get_context("fork").Process(
@@ -75,19 +78,21 @@ class Fork:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end. Raises subprocess.TimeoutExpired."""
-        self._process.join(timeout)
-        deadline = time.monotonic() + _REAPED_S
-        # Another thread may have been told of the end, and be about to note it.
-        while (code := self._process.exitcode) is None:
-            if timeout is not None or time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("a fork", timeout or _REAPED_S)
+        # Not `join` with a timeout: it takes a closed pipe, which a fork has, for the end.
+        if timeout is None:
+            self._process.join()
+        deadline = time.monotonic() + (_NOTED_S if timeout is None else timeout)
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                if timeout is None:
+                    return 0  # Somebody else waits for all children, and was told how it ended.
+                raise subprocess.TimeoutExpired("a fork", timeout)
             time.sleep(0.001)
         return code
 
 
-_REAPED_S = 1.0
-
-
+_NOTED_S = 0.5
+"""In this time another thread that was told of the end has noted it."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -46,7 +46,9 @@ def ordered(
 
     requests = iter(requests)
     first = list(islice(requests, size))
-    with closing(_Crew(job, len(first) or 1)) as crew:
+    if not first:
+        return
+    with closing(_Crew(job, len(first))) as crew:
         waiting: deque[Future[bytes | WorkerError]] = deque()
         for request in chain(first, requests):
             waiting.append(crew.start(msgspec.msgpack.encode(request)))
