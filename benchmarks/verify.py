@@ -14,9 +14,19 @@ under another spelling is listed (`--all-pairs`: all 249,500, otherwise a sample
 on the sample). A false positive is a wrong answer accepted, or one that is written to be
 unverifiable; a false negative is a right one not accepted, for whatever reason. Agreement is exact:
 the very outcome that is written. A case that is written as open may also be left undecided, and is
-then counted apart. Each pair is judged once, in one process; what a tool imports or starts once is
-done before. cotgen remembers what it decided, so it is also timed with an empty memory; and
-`verify_many` on one core and on all.
+then counted apart.
+
+Speed is that of one process, in wall time; what a tool imports or starts once is done before. Our
+cases are judged once. The other sets are short, so both tools judge them five times over, and the
+least time of a pair is its time: what else the machine does counts for neither. cotgen remembers
+golds, answers and decisions, which come again within a set as they do in a run (MATH: 800 attempts
+at 77 problems): its memory is emptied before each set and each repetition, and it is also timed
+with its memory emptied before every single pair. sympy's own memory, which serves Math-Verify, is
+never emptied.
+
+Then: the first symbolic verdict of a fresh process; and `verify_many` on many distinct pairs with
+one process and with more, beside what the machine itself allows as many processes that have nothing
+to do with each other.
 """
 
 from __future__ import annotations
@@ -25,24 +35,28 @@ import argparse
 import functools
 import json
 import logging
+import multiprocessing
 import os
 import random
 import re
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cotgen import verify, verify_many
+from cotgen.verifiers.mathematics import symbolic
+from cotgen.workers.forks import may_fork
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 PIP = 'pip install "math-verify==0.9.0" "latex2sympy2_extended[antlr4_13_2]"'
-ROUNDS = 15
-"""Times that `verify_many` is given all pairs, so that its processes' start counts less."""
+REPEATED = 5
+"""Times that each set but the cases is judged."""
 LISTED = 40
 """Disagreements and acceptances shown at most, of each set."""
 
@@ -103,6 +117,9 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, nargs="*", default=default_cases)
     parser.add_argument("--sample", type=int, default=500, help="gold pairs for both tools")
     parser.add_argument("--all-pairs", action="store_true", help="cotgen on all gold pairs")
+    parser.add_argument(
+        "--bulk", type=int, default=100_000, help="distinct pairs for verify_many; 0: leave it out"
+    )
     arguments = parser.parse_args()
 
     tools = _tools()
@@ -117,7 +134,10 @@ def main() -> None:
         "MATH-500 golds, crossed": [_crossed(*pair) for pair in sample],
     }
     made = {
-        name: {tool: _judged(pairs, judge) for tool, judge in tools.items()}
+        name: {
+            tool: _repeated(pairs, judge, 1 if name == "cases" else REPEATED)
+            for tool, judge in tools.items()
+        }
         for name, pairs in sets.items()
         if pairs
     }
@@ -126,7 +146,9 @@ def main() -> None:
         _print_kinds(made["cases"])
     _print_speed(made)
     _print_speed_unremembered(sets)
-    _print_scaling([pair for pairs in sets.values() for pair in pairs])
+    _print_first_symbolic()
+    if arguments.bulk and sets["GSM8K attempts"] + sets["MATH attempts"]:
+        _print_scaling(_bulk(arguments.data, arguments.bulk))
     for name in made:
         _print_errors(name, made[name])
     if arguments.all_pairs and golds:
@@ -261,6 +283,18 @@ def _judged(pairs: Iterable[Pair], tool: Tool) -> list[Judged]:
     return judged
 
 
+def _repeated(pairs: list[Pair], tool: Tool, times: int) -> list[Judged]:
+    """Each pair's outcome and its least time."""
+    rounds = []
+    for _ in range(times):
+        _forget()
+        rounds.append(_judged(pairs, tool))
+    return [
+        each[0]._replace(seconds=min(one.seconds for one in each))
+        for each in zip(*rounds, strict=True)
+    ]
+
+
 Made = dict[str, dict[str, list[Judged]]]
 """What each tool made of each set."""
 
@@ -330,19 +364,122 @@ def _print_speed_unremembered(sets: dict[str, list[Pair]]) -> None:
     print()
 
 
-def _print_scaling(pairs: list[Pair]) -> None:
-    """`verify_many` on all the pairs, several times over, with one process and with more."""
-    texts = [(pair.gold, pair.attempt) for pair in pairs] * ROUNDS
-    cores = len(os.sched_getaffinity(0))
-    print(f"{'verify_many, all pairs':<28}{'pairs/s':>9}")
-    alone = 0.0
-    for workers in sorted({1, 2, cores} if cores > 1 else {1}):
-        started = time.perf_counter()
-        judged = sum(1 for _ in verify_many(texts, workers=workers))
-        rate = judged / (time.perf_counter() - started)
-        alone = alone or rate
-        print(f"{workers:>3} of {cores} cores{'':<16}{rate:>9,.0f}   {rate / alone:.2f} ×")
+SYMBOLIC = (r"\sqrt{x^2+2x+1}", r"\boxed{|x+1|}")
+_FIRST = """
+import json, resource, sys, time
+pair = json.loads(sys.argv[1])
+started = time.perf_counter()
+from cotgen import verify
+loaded = time.perf_counter()
+first = verify(*pair)
+judged = time.perf_counter()
+assert verify(*pair).method == first.method == "symbolic", first
+from cotgen.verifiers.mathematics import symbolic
+symbolic._helper().close()
+own, theirs = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+spent = sum(each.ru_utime + each.ru_stime for each in (own, theirs))
+print(json.dumps([loaded - started, judged - loaded, spent]))
+"""
+
+
+def _print_first_symbolic() -> None:
+    """A fresh process that has to start sympy's before it can say anything, three times."""
+    print(f"{'fresh process, seconds':<28}{'import':>9}{'verdict':>9}{'CPU, all':>9}")
+    for _ in range(3):
+        command = [sys.executable, "-c", _FIRST, json.dumps(SYMBOLIC)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        print(f"{'first symbolic verdict':<28}" + "".join(f"{s:>9.2f}" for s in json.loads(said)))
     print()
+
+
+def _bulk(data: Path, count: int) -> list[tuple[str, str]]:
+    """Distinct pairs: the recorded ones, with their digits exchanged for others in gold and attempt
+    alike, in random order. A seed makes them the same in every process."""
+    recorded = [(pair.gold, pair.attempt) for pair in (*_gsm8k(data), *_math(data))]
+    draw = random.Random(4)
+    made: dict[tuple[str, str], None] = {}
+    while len(made) < count:
+        digits = "".join(draw.sample("123456789", 9))
+        exchanged = str.maketrans("123456789", digits)
+        made.update(dict.fromkeys((g.translate(exchanged), a.translate(exchanged))
+                                  for g, a in recorded))  # fmt: skip
+    pairs = list(made)[:count]
+    draw.shuffle(pairs)
+    return pairs
+
+
+def _print_scaling(pairs: list[tuple[str, str]]) -> None:
+    """`verify_many` with one process and with more, beside the same work in bare processes.
+
+    An empty loop in as many processes at once tells how many processors are there to be had. The
+    best of three rounds counts; the processor time is that of all workers, and of the caller.
+    """
+    cores = len(os.sched_getaffinity(0))
+    crews = sorted({1, 2, cores} if cores > 1 else {1})
+    started = "forks" if may_fork() else "fresh processes"
+    best: dict[tuple[str, int], float] = defaultdict(float)
+    spent: dict[int, str] = {}
+    for _, workers in product(range(3), crews):
+        for what in ("loop", "verify"):
+            rate = len(pairs) / _in_parts(workers, what, pairs)
+            best[what, workers] = max(best[what, workers], rate)
+        rate, spent[workers] = _in_bulk(workers, pairs)
+        best["verify_many", workers] = max(best["verify_many", workers], rate)
+    print(
+        f"{f'{len(pairs):,} distinct pairs':<28}{'pairs/s':>9}{'×':>7}{'plain verify':>14}{'×':>7}"
+        f"{'empty loop ×':>14}{'CPU s':>14}   {started}"
+    )
+    for workers in crews:
+        columns = {what: best[what, workers] for what in ("verify_many", "verify", "loop")}
+        many, plain, loop = (f"{rate / best[what, 1]:.2f}" for what, rate in columns.items())
+        print(
+            f"{f'verify_many, {workers} of {cores} cores':<28}{columns['verify_many']:>9,.0f}"
+            f"{many:>7}{columns['verify']:>14,.0f}{plain:>7}{loop:>14}{spent[workers]:>14}"
+        )
+    print()
+
+
+def _in_bulk(workers: int, pairs: list[tuple[str, str]]) -> tuple[float, str]:
+    _forget()
+    before, started = os.times(), time.perf_counter()
+    judged = sum(1 for _ in verify_many(pairs, workers=workers))
+    seconds, after = time.perf_counter() - started, os.times()
+    theirs = sum(after[2:4]) - sum(before[2:4])
+    return judged / seconds, f"{theirs:.2f} + {sum(after[:2]) - sum(before[:2]):.2f}"
+
+
+def _in_parts(parts: int, what: str, pairs: list[tuple[str, str]]) -> float:
+    """The seconds that the slowest of so many processes takes, each with its part of the work."""
+    context = multiprocessing.get_context("fork")
+    ready, taken = context.Barrier(parts), context.SimpleQueue()
+    running = [
+        context.Process(target=_part, args=(what, pairs[part::parts], ready, taken))
+        for part in range(parts)
+    ]
+    for each in running:
+        each.start()
+    slowest = max(float(taken.get()) for _ in running)
+    for each in running:
+        each.join()
+    return slowest
+
+
+_TURNS = 600
+"""Turns of an empty loop for each pair: about as long as judging it."""
+
+
+def _part(what: str, pairs: list[tuple[str, str]], ready: Any, taken: Any) -> None:
+    _forget()
+    ready.wait()
+    started = time.perf_counter()
+    if what == "verify":
+        for pair in pairs:
+            verify(*pair)
+    else:
+        for _ in range(_TURNS * len(pairs)):
+            pass
+    taken.put(time.perf_counter() - started)
+    symbolic._helper().close()  # It ends with the interpreter, which ends without this one.
 
 
 def _forget() -> None:

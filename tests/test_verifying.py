@@ -357,10 +357,15 @@ def test_no_process_outlives_the_iterator() -> None:
 
 
 def workers_at_work() -> list[int]:
-    """The worker processes of this one, whichever of its threads started them."""
+    """The worker processes of this one, whichever of its threads started them: forks of it, or
+    fresh ones."""
     tasks = Path("/proc/self/task").glob("*/children")
     pids = [int(pid) for task in tasks for pid in task.read_text().split()]
-    return [pid for pid in pids if b"workers.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    own = Path("/proc/self/cmdline").read_bytes()
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
+    return [
+        pid for pid, command in commands.items() if command == own or b"workers.child" in command
+    ]
 
 
 def test_what_a_killed_worker_held_is_judged_by_another() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cotgen.verifiers.mathematics import boxes
 from cotgen.verifiers.mathematics.extract import DEFAULT_FORMS, Extraction, extract, extract_gold
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -508,3 +509,65 @@ def test_five_megabytes_are_read_at_once(unit: str, end: str) -> None:
     extract(text, (*DEFAULT_FORMS, "display", "formula", "number"))
     extract_gold(text)
     assert time.process_time() - start < 0.5
+
+
+# --- quick tests before slow patterns -------------------------------------------------------------
+
+TAKEN_BACK = [
+    "Wait, no", "wait - not so", "Wa\u0131t, actually", "no, that cannot be", "That is wrong",
+    "This i\u017f wrong", "The answer above was not correct", "This seems not right",
+    "That must be a mistake", "this looks mistaken", "that is flawed", "This result is invalid",
+    "Hmm, so", "Hold on", "Oops, a slip", "Whoops - a slip", "I forgot one", "I m\u0130ssed one",
+    "I overlooked one", "I misread it", "I miscounted", "Actually, it has two", "Actually 5",
+    "I need to recompute", "I have to fix this", "Edit: 6", "Update: 6", "Erratum: 6",
+    "I made a mistake", "I have made an error", "I see my error", "my mistake", "I was wrong",
+    "Scratch that", "On second thought", "Correction: 6", "Let me redo this", "let me try again",
+    "let me start over", "It is no longer 5", "The answer is not 5", "this is definitely never 5",
+    "It is not true that the answer is 5", "It is false that our answer is 5",
+    "It is untrue that the answer is 5", "which is incorrect",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", TAKEN_BACK)
+def test_whatever_takes_an_answer_back_is_seen(said: str) -> None:
+    assert extract(f"\\boxed{{5}} {said}.") == "the answer is taken back"
+
+
+NOT_MEANT = [
+    "It is not", "It is Not", "It is never", "It is no longer", "We get 5 instead of",
+    "We get 5 rather than", "It cannot be", "It can't be", "It is not true that the answer is",
+    "It is false that the answer is", "I don't think the answer is", "Nobody says that it is",
+    "Format:", "Output format:", "Example: a", "Write your answer as", "and put your result into",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("before", NOT_MEANT)
+def test_whatever_denies_a_box_is_seen(before: str) -> None:
+    assert extract(f"Now\n{before} \\boxed{{6}}") == "no marked answer"
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", "\n\n "])
+@pytest.mark.parametrize("end", sorted(boxes._NOTHING_AFTER))
+def test_what_stands_behind_most_boxes_takes_none(end: str, blank: str) -> None:
+    after = blank + end + blank
+    line = boxes._SPACE.sub("", after.partition("\n")[0], count=1)
+    for pattern in (boxes._OR, boxes._DIGITS_AFTER, boxes._TAKEN_AFTER):
+        assert not pattern.match(after)
+        assert not pattern.match(line)
+    assert not after.lstrip().startswith("}")
+
+
+@pytest.mark.parametrize("inner", ["5", "x+1", "\\frac{1}{2}", "\\{1\\}", "{1}", "a\\}b", "5 {"])
+def test_the_closing_brace_of_a_lone_box_is_the_one_that_a_scan_finds(inner: str) -> None:
+    text = f"so \\boxed{{{inner}}} and }} more {{ of }} it"
+    place = text.index("\\boxed")
+    scanned = boxes._closing_braces(text, place - 1, place, len(text))
+    found = boxes._closing_braces(text, place, place, len(text))
+    assert found.get(place + 6) == scanned.get(place + 6)
+
+
+@pytest.mark.parametrize("start", ["(a)", "\n(a)", "x\nPart A", "Part A"])
+@pytest.mark.parametrize("later", ["\n(b)", "\n**(b)**", "\nPart B", "\npart b)"])
+def test_one_part_of_several_is_no_answer(start: str, later: str) -> None:
+    text = f"{start} The answer is 5.{later} It is \\boxed{{6}}."
+    assert extract(text) == "the text answers several parts"

@@ -7,9 +7,11 @@ from itertools import combinations
 
 import pytest
 
-from cotgen.verifiers.mathematics.compare import compare
+from cotgen.verifiers.mathematics.compare import compare, judge
 from cotgen.verifiers.mathematics.decision import Finding
+from cotgen.verifiers.mathematics.nodes import Number
 from cotgen.verifiers.mathematics.read import read
+from cotgen.verifiers.mathematics.scalars import compare_scalars
 
 
 def found(gold: str, answer: str) -> Finding:
@@ -366,3 +368,28 @@ def test_hostile_spellings_are_read_or_refused_soon(text: str) -> None:
     answer = read(text)
     assert compare(read("5"), answer).finding != "equal"
     assert time.process_time() - started < 1
+
+
+FRACTIONS = [
+    f"{sign}\\{name}{{{over}}}{{{under}}}"
+    for sign in ("", "-")
+    for name in ("frac", "dfrac", "tfrac")
+    for over in ("0", "3", "012", "999999999")
+    for under in ("0", "1", "8", "06")
+]
+
+
+@pytest.mark.parametrize("text", FRACTIONS)
+def test_a_plain_fraction_is_read_as_the_parser_reads_it(text: str) -> None:
+    assert read(text) == read(f" {text}")  # The blank leads to the parser.
+
+
+def test_plain_fractions_are_judged_as_the_rules_judge_them() -> None:
+    numbers = [*FRACTIONS, "3", "-3", "0", "0.375", "3/8", "-3/8", "12/8", "3/0"]
+    nodes = [read(text).readings[0] for text in numbers]
+    assert {type(node).__name__ for node in nodes} == {"Number", "Quotient", "Product"}
+    for one in nodes:
+        for two in nodes:
+            if one != two and not (isinstance(one, Number) and isinstance(two, Number)):
+                # What the last rule says, to which all others leave two numbers.
+                assert judge(one, two) == compare_scalars(one, two)

@@ -114,27 +114,28 @@ def _gold(text: str) -> Extraction | str:
 
 
 def _decided(gold: str, given: str, rounding: Rounding, timeout_s: float) -> _Judgement:
-    expected, answer = _read(gold), _read(given)
+    (expected, canonical_gold), (answer, canonical) = _read(gold), _read(given)
     with symbolic.limited(timeout_s) as budget:
         decision = compare(expected, answer)
         if rounding == "gold" and decision.finding != "equal":
             decision = rounds_to(expected, answer) or decision
-    forms = _canonical(answer), _canonical(expected)
     outcome, method = _OUTCOMES[decision.finding], decision.method or "none"
     if outcome == "unverifiable" and budget.trouble:
         reason = f"the symbolic comparison ended without a result: {budget.trouble}"
-        raise _Stopped(_Judgement(outcome, method, reason, *forms))
-    return _Judgement(outcome, method, decision.reason, *forms)
+        raise _Stopped(_Judgement(outcome, method, reason, canonical, canonical_gold))
+    return _Judgement(outcome, method, decision.reason, canonical, canonical_gold)
 
 
-def _read(text: str) -> Answer:
-    return _read_once(text) if len(text) <= _LONGEST_PAIR else read(text)
+def _read(text: str) -> tuple[Answer, str]:
+    return _read_once(text) if len(text) <= _LONGEST_PAIR else _spelled(text)
 
 
-def _canonical(answer: Answer) -> str:
-    return render(answer.readings[0]) if answer.readings else cut(answer.key)
+def _spelled(text: str) -> tuple[Answer, str]:
+    """An answer and its canonical form."""
+    answer = read(text)
+    return answer, render(answer.readings[0]) if answer.readings else cut(answer.key)
 
 
 _gold_once = lru_cache(maxsize=2_048)(extract_gold)
-_read_once = lru_cache(maxsize=2_048)(read)
+_read_once = lru_cache(maxsize=2_048)(_spelled)
 _decide_once = lru_cache(maxsize=16_384)(_decided)

@@ -17,7 +17,7 @@ import cloudpickle
 import msgspec
 
 from cotgen.workers.confine import limit_memory
-from cotgen.workers.frames import DONE, FAILED, LENGTH, READY, Job, framed
+from cotgen.workers.frames import DONE, FAILED, LENGTH, READY, Job, R, framed
 
 
 def main() -> None:
@@ -27,10 +27,15 @@ def main() -> None:
     if told is None:
         return  # The parent died before it said what to do.
     job: Job[object] = cloudpickle.loads(told)
+    _write(replies, READY)
+    serve(job, requests, replies)
+
+
+def serve(job: Job[R], requests: BinaryIO, replies: BinaryIO) -> None:
+    """Call the job's function for each request, within the job's limits."""
     limit_memory(job.memory_mb)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     decode = msgspec.msgpack.Decoder(job.request).decode
-    _write(replies, READY)
     while (frame := _read(requests)) is not None:
         # The parent kills a late child. If the parent is gone, the kernel does.
         signal.setitimer(signal.ITIMER_REAL, min(job.timeout_s, _LONGEST_S) + 1)

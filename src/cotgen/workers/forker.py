@@ -27,9 +27,11 @@ def main() -> None:
     path, memory_mb = json.loads(sys.argv[2])
     requests, replies = sys.stdin.buffer, os.dup(1)
     os.dup2(2, 1)
+    # Collecting would copy every page of this process into its forks, and what is loaded stays: for
+    # sympy, looking for garbage is a fifth of loading it.
+    gc.disable()
     module = _loaded(path)
     module.load()
-    gc.disable()  # Collecting would copy every page of the parent into the fork.
     limit_memory(memory_mb)
     confine(may_fork=True)
     os.write(replies, framed(READY))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
+from itertools import chain, islice
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -13,12 +15,15 @@ import cloudpickle
 import msgspec
 
 from cotgen.errors import NoWorkers, WorkerError
+from cotgen.workers.child import serve
+from cotgen.workers.forks import Serve, may_fork
 from cotgen.workers.frames import DONE, READY, Job
 from cotgen.workers.process import Child, Gone
 
 R = TypeVar("R")
-_AHEAD = 2
-"""Requests taken for each child before their results are: a slow reader never fills memory."""
+_AHEAD = 4
+"""Requests taken for each child before their results are: so many that none waits for work while
+one is slow, so few that a slow reader never fills memory."""
 
 
 def ordered(
@@ -27,7 +32,8 @@ def ordered(
     """The function's results in the order of the requests; a WorkerError for one that failed.
 
     A late child ends by the alarm that it sets itself (`child`) and is replaced. Each child has a
-    thread that does nothing but wait for it.
+    thread that does nothing but wait for it. Where it is safe, the first children are forks of this
+    process, and there are no more of them than requests.
     """
     decoder = msgspec.msgpack.Decoder(reply)
 
@@ -38,11 +44,15 @@ def ordered(
             return WorkerError(result[1:].decode("utf-8", "replace"))
         return decoder.decode(result[1:])
 
-    with closing(_Crew(job, size)) as crew:
+    requests = iter(requests)
+    first = list(islice(requests, size))
+    if not first:
+        return
+    with closing(_Crew(job, len(first))) as crew:
         waiting: deque[Future[bytes | WorkerError]] = deque()
-        for request in requests:
+        for request in chain(first, requests):
             waiting.append(crew.start(msgspec.msgpack.encode(request)))
-            if len(waiting) > size * _AHEAD:
+            while len(waiting) > size * _AHEAD or (waiting and waiting[0].done()):
                 yield read(waiting.popleft().result())
         while waiting:
             yield read(waiting.popleft().result())
@@ -55,6 +65,9 @@ class _Crew:
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="cotgen")
         told = cloudpickle.dumps(job)
         self._seats = [_Seat(told) for _ in range(size)]
+        if may_fork():  # Not any more once there is a thread.
+            for seat in self._seats:
+                seat.fork(partial(serve, job))
         self._free: SimpleQueue[_Seat] = SimpleQueue()
         for seat in self._seats:
             self._free.put(seat)
@@ -85,6 +98,11 @@ class _Seat:
         self._told = told
         self._child: Child | None = None
         self._ended = False
+
+    def fork(self, serving: Serve) -> None:
+        """Start the first child here and now; if it cannot be, the first request starts one."""
+        with suppress(NoWorkers):
+            self._child = Child.forked(serving)
 
     def ask(self, request: bytes) -> bytes | WorkerError:
         try:

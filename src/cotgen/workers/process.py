@@ -12,9 +12,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from cotgen.errors import NoWorkers, WorkerError
 from cotgen.workers.frames import LENGTH, framed
+
+if TYPE_CHECKING:
+    from cotgen.workers.forks import Fork, Serve
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -37,7 +41,7 @@ class Child:
     ) -> None:
         command = [sys.executable, "-c", _START.format(module), json.dumps(sys.path), *told]
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -48,9 +52,22 @@ class Child:
             )
         except OSError as error:
             raise NoWorkers(f"no worker process can be started: {error}") from error
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._speak_with(process)
+
+    @classmethod
+    def forked(cls, serve: Serve) -> Child:
+        """A fork of this process. Only where it `may_fork`."""
+        from cotgen.workers.forks import Fork
+
+        child = cls.__new__(cls)
+        child._speak_with(Fork(serve))
+        return child
+
+    def _speak_with(self, process: subprocess.Popen[bytes] | Fork) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
         self._unread = bytearray()
 
     def send(self, frame: bytes) -> None:
@@ -92,7 +109,8 @@ class Child:
         """In a fork: leave the process to the parent, whose end of the pipes it must see close."""
         self._stdin.close()
         self._stdout.close()
-        self._process.returncode = 0
+        if isinstance(self._process, subprocess.Popen):
+            self._process.returncode = 0
 
     def _fill(self, count: int, deadline: float) -> None:
         while len(self._unread) < count:

@@ -94,25 +94,31 @@ _PROMPTED = re.compile(
     r"|\b(?:write|put|give|enclose|present|express|provide|box) your\b)[^\n]{0,60}\Z",
     re.IGNORECASE,
 )
-_DENIED_WORDS = ("not", "never", "no longer", "tead of", "rather than", "n't be")
-_PROMPTED_WORDS = ("format", "example", " your")
-"""In lower case, one of these is in all that the patterns find."""
+_DOUBTFUL = (
+    *("not", "n't", "never", "longer", "tead of", "than", "that"),
+    *("format", "example", " your"),
+)
+"""In lower case, one of these is in all that the patterns find, and in every denial."""
 _ASKED = re.compile(r"[\s$)\\\]*.]{0,5}\?|[$)\\]{0,3},? for (?:example|instance)\b")
 
 
 def _is_meant(text: str, box: Extraction) -> bool:
     """`not \\boxed{6}`, `\\boxed{6}?` and an echo of the prompt commit to nothing."""
     before = text[max(0, box.start - UNTRUE_BEFORE) : box.start]
-    lower = before.lower()
-    if has_one(lower, _DENIED_WORDS) and _DENIED.search(before):
-        return False
-    if is_denied(before) or (has_one(lower, _PROMPTED_WORDS) and _PROMPTED.search(before)):
+    if has_one(before.lower(), _DOUBTFUL) and (
+        _DENIED.search(before) or is_denied(before) or _PROMPTED.search(before)
+    ):
         return False
     return _ASKED.match(text, box.end) is None
 
 
 def _closing_braces(text: str, start: int, last: int, end: int) -> dict[int, int]:
     """Each opening brace's closing one, in a single pass that ends when the last box is closed."""
+    if start == last:
+        close = text.find("}", start, end)
+        inner = text[start + 1 : close]
+        if close >= 0 and "\\" not in inner and inner.count("{") == 1:
+            return {start + 1 + inner.index("{"): close}
     closing: dict[int, int] = {}
     opened: list[int] = []
     for found in _BRACE.finditer(text, start, end):
@@ -207,6 +213,10 @@ _TAKEN_AFTER = re.compile(
     r"|,\s{0,2}[-−]?[0-9.]{1,20}\s?(?:\$|\\[)\]]|\\right\b|\))"
     r"|\((?![A-J]\))(?:[^()=A-Za-z]|[A-Za-z](?![A-Za-z]{2})){1,30}\)|\|"
 )
+_NOTHING_AFTER = frozenset(
+    ("", ".", "$", "$.", ".$", "$$", "\\)", "\\).", "\\]", "\\].", ".\\]", ".\\)", "**", "**.")
+)
+"""What stands behind most boxes, which the patterns for what takes one do not match."""
 _OR = re.compile(r"[\s$*}]{0,4}(?:\\[)\]]\s{0,2})?or (?:[-−$0-9(]|\\[a-z(\[])")
 _DIGITS_AFTER = re.compile(r"[.,:]?[0-9]")
 _PART = "the last box is a part of something else"
@@ -217,8 +227,9 @@ def _alone(text: str, box: Extraction, start: int, end: int) -> Extraction | Ref
     """The box, unless what stands beside it makes it a part of another value."""
     before = text[max(start, box.start - _BESIDE) : box.start]
     after = text[box.end : min(end, box.end + _BESIDE)]
+    last = after.strip() in _NOTHING_AFTER
     signed = before.endswith(("-", "−")) and _SIGN_BEFORE.search(before)
-    if signed or _OR.match(after):
+    if signed or (not last and _OR.match(after)):
         return Refusal(_PART, box.end)
     for _ in range(_MOST_WRAPPERS):
         before = _without_harmless(before)
@@ -228,6 +239,8 @@ def _alone(text: str, box: Extraction, start: int, end: int) -> Extraction | Ref
         before, after = before[: wrapper.start()], after.lstrip()[1:]
     if not box.text.startswith("=") and _is_taken(before):
         return Refusal(_PART, box.end)
+    if last:
+        return box
     line = after.partition("\n")[0]
     if _DIGITS_AFTER.match(line) or _TAKEN_AFTER.match(_SPACE.sub("", line, count=1)):
         return Refusal(_PART, box.end)

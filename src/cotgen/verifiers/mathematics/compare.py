@@ -6,6 +6,7 @@ the answer is undecided.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 
 from cotgen.verifiers.mathematics import effort, sets, whole_numbers
@@ -39,6 +40,8 @@ from cotgen.verifiers.mathematics.nodes import (
     Matrix,
     Node,
     Number,
+    Product,
+    Quotient,
     Sequence,
     TooBig,
     children,
@@ -134,6 +137,9 @@ def judge(one: Node, two: Node) -> Decision:
         return equal("exact")
     if isinstance(one, Number) and isinstance(two, Number):
         return different("exact", "another number")
+    left, right = _rational(one), _rational(two)
+    if left is not None and right is not None:
+        return equal("exact") if left == right else different("exact", "another value")
     try:
         effort.spend(STEPS_PER_PAIR)
     except TooBig as error:
@@ -143,6 +149,30 @@ def judge(one: Node, two: Node) -> Decision:
         if decision is not None:
             return decision
     return undecided("", f"a {kind_of(one)} beside a {kind_of(two)}")
+
+
+_MOST_BITS = 256
+
+
+def _rational(node: Node) -> Fraction | None:
+    """The value of a number or a plain fraction: none of the rules says more about two of these."""
+    match node:
+        case Number(value) if _is_short(value):
+            return value
+        case Quotient(Number(over), Number(under)) if under and _is_short(over, under):
+            return over / under
+        case Product((Number(factor), Quotient(Number(over), Number(under)))) if (
+            under and _is_short(factor, over, under)
+        ):
+            return factor * over / under
+    return None
+
+
+def _is_short(*values: Fraction) -> bool:
+    return all(
+        value.numerator.bit_length() + value.denominator.bit_length() < _MOST_BITS
+        for value in values
+    )
 
 
 def _values(one: Node, two: Node, _: Judge) -> Decision | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cotgen.verifiers.mathematics.extraction import Extraction, stripped
 from cotgen.verifiers.mathematics.formulas import FORMULA, last_match

@@ -97,9 +97,17 @@ _ASIDE, _SAID = "<|channel|>", "<|channel|>final<|message|>"
 """A channel other than the final one holds thoughts."""
 
 
+_TAG = re.compile(r"<[/|｜]?[A-Za-z]")
+
+
+def _has_tag(text: str) -> bool:
+    """Whether anything opens as tags do: calculators' `<<1+2=3>>` and most inequalities do not."""
+    return "<" in text and _TAG.search(text) is not None
+
+
 def after_thought(text: str) -> int:
     """Where the solution begins; -1 if a thought was opened and never closed."""
-    if "<" not in text and "◁" not in text and "THINK]" not in text:
+    if not _has_tag(text) and "◁" not in text and "THINK]" not in text:
         return 0
     if not has_one(text, _HINTS):
         return 0
@@ -127,7 +135,7 @@ _TURN_SIGNS = ("<|", "<end_of_turn>", "</s>", "<｜")
 
 def _end_of_turn(text: str, start: int) -> int:
     """Where the model's own turn ends: special tokens may be left in the text."""
-    if text.find("<", start) < 0 or not has_one(text, _TURN_SIGNS, start):
+    if not _has_tag(text) or not has_one(text, _TURN_SIGNS):
         return len(text)
     ends = [text.find(token, start) for token in _TURN_ENDS]
     return min((end for end in ends if end > start), default=len(text))
@@ -137,22 +145,28 @@ _QUESTION = re.compile(
     r"\n[ \t]{0,9}(?:(?:#{1,4} ?)?\**(?:Q|Question|Problem|Instruction|Human|User)"
     r"(?: ?[0-9]{1,4})?[:.]|(?:#{1,4} ?\**|\*\*)(?:Question|Problem|Instruction)\b|\[INST\])"
 )
-_ASKING = tuple(
-    (word[0], word) for word in ("Q", "Problem", "Instruction", "Human", "User", "[INST]")
-)
-"""One of the words is in every such line, and looking for a sign is quicker than for a word."""
 _MOST_QUESTIONS = 8
 
 
 def _before_next_question(text: str, start: int, end: int, forms: tuple[Form, ...]) -> int:
     """A model that runs on asks itself the next question; its answer is not this problem's."""
-    asking = tuple(word for sign, word in _ASKING if sign in text)
-    if not has_one(text, asking, start, end):
+    if not _may_ask(text):
         return end
     for asked in islice(_QUESTION.finditer(text, start, end), _MOST_QUESTIONS):
         if isinstance(_marked(text, start, asked.start(), forms), Extraction):
             return asked.start()
     return end
+
+
+def _may_ask(text: str) -> bool:
+    """Whether a word of such a line is there. Looking for a sign is quicker than for a word."""
+    return (
+        "Q" in text
+        or ("P" in text and "Problem" in text)
+        or ("I" in text and ("Instruction" in text or "[INST]" in text))
+        or ("H" in text and "Human" in text)
+        or ("U" in text and "User" in text)
+    )
 
 
 def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extraction | str | None:
@@ -261,6 +275,15 @@ _NOT_THIS = re.compile(
     r"(?= ([^\n]{1,60}))",
     re.IGNORECASE,
 )
+_TAKING_BACK = (
+    *("not", "never", "no longer", "no, that", "wrong", "correct", "right", "wait", "actually"),
+    *("mistake", "error", "false", "untrue", "flawed", "invalid", "hmm", "hold on", "oops"),
+    *("i forgot", "i mis", "i overlooked", "i need to", "i have to", "let me", "scratch that"),
+    *("second thought", "edit:", "update:", "erratum:"),
+)
+"""In lower case, one of these is in all that the three patterns find, unless they take another
+letter for one of ASCII."""
+_TAKEN_FOR_ASCII = ("ſ", "ı", "İ")
 _SIGN = re.compile(r"\\[()\[\]]|[$*]")
 _GOES_ON = re.compile(r"[A-Za-z0-9]|[.,/^][0-9]")
 _LOOKED_AT = 5_000
@@ -273,6 +296,8 @@ def _is_taken_back(text: str, found: Extraction, end: int) -> bool:
     if end - start < _SHORTEST_RETRACTION:
         return False
     end = min(end, start + _LOOKED_AT)
+    if not _may_take_back(text[start:end]):
+        return False
     if _RETRACTION.search(text, start, end) or _DENIED.match(text, start, end):
         return True
     answer = _SIGN.sub("", found.text[:60]).strip()
@@ -282,9 +307,17 @@ def _is_taken_back(text: str, found: Extraction, end: int) -> bool:
     )
 
 
+def _may_take_back(after: str) -> bool:
+    """Whether the patterns are worth their time."""
+    if has_one(after.lower(), _TAKING_BACK):
+        return True
+    return not after.isascii() and has_one(after, _TAKEN_FOR_ASCII)
+
+
 # --- several parts ------------------------------------------------------------------------------
 
-_PART = re.compile(r"(?:\A|\n)[ \t*#>_-]{0,8}(?:[Pp]art )?(?:\(?([a-h])\)|(?<=Part )([A-H])\b)")
+_PART = re.compile(r"[ \t*#>_-]{0,8}(?:[Pp]art )?(?:\(?([a-h])\)|(?<=Part )([A-H])\b)")
+_LATER_PART = re.compile(rf"\n{_PART.pattern}")
 _ANSWERED = re.compile(r"\\f?box|\banswer(?: is\b|s are\b|[*]{0,2}:)", re.IGNORECASE)
 _PARTS_BEFORE = 4_000
 
@@ -294,7 +327,9 @@ def _is_one_part(text: str, found: Extraction, start: int) -> bool:
     start = max(start, found.start - _PARTS_BEFORE)
     if text.find("b)", start, found.start) < 0 and text.find("art B", start, found.start) < 0:
         return False
-    labels = list(_PART.finditer(text, start, found.start))
+    first = None if start else _PART.match(text, 0, found.start)
+    labels = [first] if first else []
+    labels += _LATER_PART.finditer(text, start, found.start)
     if len(labels) < 2 or found.text.startswith("(a)"):
         return False
     return _ANSWERED.search(text, labels[0].end(), labels[-1].start()) is not None

@@ -52,6 +52,8 @@ _SECOND_OPTION = re.compile(r"\n[ \t]*\**B[:.)]")
 
 def last_answer_line(text: str, start: int, end: int) -> Extraction | None:
     """`A: x` on a line of its own, unless the next line is option B."""
+    if text.find(":", start, end) < 0:
+        return None
     limit = end
     for _ in range(_MOST_MARKS):
         place, label = max((text.rfind(label, start, limit), label) for label in _LABELS)
@@ -82,6 +84,8 @@ _LONGEST_TAGGED = 100_000
 
 def last_tag(text: str, start: int, end: int) -> Extraction | None:
     """`<answer>x</answer>`."""
+    if text.find(">", start, end) < 0:
+        return None
     if text.find("nswer>", start, end) < 0 and text.find("NSWER>", start, end) < 0:
         return None
     last: Extraction | None = None
@@ -106,6 +110,8 @@ _LONGEST_VALUE = 20_000
 
 def last_json(text: str, start: int, end: int) -> Extraction | None:
     """The value of `answer` or `final_answer` in JSON: a text, a number or a list of them."""
+    if text.find('"', start, end) < 0:
+        return None
     if text.find('nswer"', start, end) < 0 and text.find('NSWER"', start, end) < 0:
         return None
     keys = list(_KEY.finditer(text, start, end))[-_MOST_MARKS:]

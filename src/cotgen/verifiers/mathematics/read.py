@@ -15,6 +15,7 @@ from cotgen.verifiers.mathematics.nodes import (
     PlusMinus,
     Product,
     Quantity,
+    Quotient,
     Relation,
     Sequence,
     Symbol,
@@ -68,6 +69,7 @@ class Answer:
 
 
 _PLAIN_NUMBER = re.compile(r"\s*(-?)([0-9]{1,30})(?:\.([0-9]{1,30}))?\.?\s*")
+_PLAIN_FRACTION = re.compile(r"(-?)\\[dt]?frac\{([0-9]{1,9})\}\{([0-9]{1,9})\}")
 
 
 def read(text: str) -> Answer:
@@ -75,6 +77,8 @@ def read(text: str) -> Answer:
     found = _PLAIN_NUMBER.fullmatch(text)
     if found is not None:
         return _number(*found.groups())
+    if text.endswith("}") and (found := _PLAIN_FRACTION.fullmatch(text)):
+        return _fraction(*found.groups())
     if len(text) > MAX_LENGTH:
         return Answer(" ".join(text.split()), problem=f"longer than {MAX_LENGTH} characters")
     if is_damaged(text):
@@ -106,6 +110,14 @@ def _number(sign: str, whole: str, places: str | None) -> Answer:
     if len(places) == 3 and 0 < len(whole) < 4 and whole[0] != "0":
         seconds = (Second(Number(value * 1000), "", "undecided"),)
     return Answer(f"{sign}{whole}.{places}", (Number(value),), seconds=seconds)
+
+
+def _fraction(sign: str, over: str, under: str) -> Answer:
+    """What most other answers are, as the parser reads it."""
+    node: Node = Quotient(Number(Fraction(int(over))), Number(Fraction(int(under))))
+    if sign:
+        node = Product((Number(Fraction(-1)), node))
+    return Answer(f"{sign}\\frac{{{over}}}{{{under}}}", (node,))
 
 
 # --- phrases and words ----------------------------------------------------------------------------
