@@ -43,6 +43,8 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
         return undecided("set", "intervals without members")
     if isinstance(one, Relation) and isinstance(two, Relation) and symbols(one) != symbols(two):
         return undecided("set", "other unknowns")
+    if same and sets.is_unsolved(two) and not sets.is_unsolved(one):
+        return undecided("set", "an inequality that is not solved")
     return equal("set") if same else different("set", "another set")
 
 
