@@ -94,9 +94,7 @@ def quotient(over: Node, under: Node) -> Node:
 
 
 def power(base: Node, exponent: Node) -> Node:
-    """A power; a matrix is only transposed."""
-    if isinstance(base, Matrix):
-        return _matrix_power(base, exponent)
+    """A power of a value; what stands in a row is only transposed."""
     if isinstance(base, Sequence) and base.open in ("(", "[") and exponent in _TRANSPOSED:
         return Matrix(tuple((item,) for item in base.items))
     return Power(scalar(base), scalar(exponent))
@@ -105,23 +103,6 @@ def power(base: Node, exponent: Node) -> Node:
 _TRANSPOSED = (Symbol("T"), Symbol("top"))
 MAX_ENTRIES = 400
 """Entries of a matrix that is calculated with."""
-
-
-def _matrix_power(base: Matrix, exponent: Node) -> Node:
-    """Transposed, multiplied by itself a few times, or inverted where that is short."""
-    if exponent in _TRANSPOSED:
-        return Matrix(tuple(zip(*base.rows, strict=True)))
-    if exponent == MINUS_ONE and len(base.rows) == len(base.rows[0]) == 2:
-        (a, b), (c, d) = base.rows
-        determinant = Sum((product(a, d), product(MINUS_ONE, product(b, c))))
-        adjugate = Matrix(((d, negative(b)), (negative(c), a)))
-        return _scaled(adjugate, Quotient(ONE, determinant))
-    if isinstance(exponent, Number) and exponent.value in (2, 3):
-        result: Node = base
-        for _ in range(int(exponent.value) - 1):
-            result = product(result, base)
-        return result
-    raise Unreadable("a power of a matrix")
 
 
 def _scaled(matrix: Matrix, factor: Node) -> Node:

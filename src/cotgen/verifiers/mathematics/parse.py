@@ -19,11 +19,13 @@ from cotgen.verifiers.mathematics.build import (
     scalar,
     value,
 )
-from cotgen.verifiers.mathematics.cursor import Cursor, key_of
+from cotgen.verifiers.mathematics.cursor import MAX_DEPTH, Cursor, key_of
+from cotgen.verifiers.mathematics.matrix_powers import marked_matrix, matrix_power
 from cotgen.verifiers.mathematics.nodes import (
     Based,
     Constant,
     Function,
+    Matrix,
     Node,
     Number,
     PlusMinus,
@@ -133,8 +135,19 @@ def _verbatim(tokens: list[Token]) -> Node:
     )
 
 
+def _polar_angle(node: Node) -> Node | None:
+    """The angle in `50\\angle 60^\\circ`, a complex number by its size and direction."""
+    match node:
+        case Function("degree", (Function("mark angle", (Number() as angle,)),)):
+            return Function("degree", (angle,))
+        case _:
+            return None
+
+
 _UNKNOWN_FUNCTIONS = frozenset("fghFGHPQC")
 MAX_SIDES = 50
+_MARKS = {"*": "*", "\\ast": "*", "\\dagger": "*", "'": "'", "\\prime": "'"}
+"""What transposes a matrix, and a star conjugates it too."""
 _SIGNED: dict[str, Callable[[Node], Node]] = {
     "-": negative,
     "+": lambda node: node,
@@ -190,12 +203,20 @@ class _Parser(Cursor):
         if key == "_":
             return POSTFIX
         if key == "|" and self.bars:
-            return 0
+            return IMPLICIT if self.bar_opens() else 0
         if key == "(" and begins_modulus(self):
             return MODULUS
         if self.is_times():
             return PRODUCT
         return IMPLICIT if self.starts_atom() else 0
+
+    def bar_opens(self) -> bool:
+        """Whether the fourth bar of `||x||y||` opens: as many are left as must be closed then."""
+        after = self.tokens[self.at + 1]
+        if key_of(self.tokens[self.at - 1]) != "|" or after.kind not in ("number", "name"):
+            return False
+        rest = self.tokens[self.at + 1 : self.at + MAX_DEPTH * 2]
+        return sum(key_of(token) == "|" for token in rest) > self.bars
 
     def word_binding(self) -> int:
         if self.joiner() or self.begins_qualifier():
@@ -221,7 +242,7 @@ class _Parser(Cursor):
         token = self.token
         if token.kind in ("number", "name"):
             return True
-        if token.kind == "command":
+        if token.kind == "command" and self.key() not in CLOSING:
             return begins_factor(token)
         if self.key() == "{":
             return self.tokens[self.at + 1].kind != "number"
@@ -285,16 +306,18 @@ class _Parser(Cursor):
         right = self.factor()
         if is_fraction and isinstance(left, Number) and self.tokens[start - 1].kind == "number":
             return mixed(left, right)
+        if isinstance(left, Number) and (angle := _polar_angle(right)) is not None:
+            return product(left, Function("cis", (angle,)))
         called = isinstance(left, Function) and left.name in UNARY
         if called and self.tokens[start].text == "(" and self.tokens[start - 1].text != ")":
             raise Unreadable("unclear where the argument of a function ends")
         return product(left, right)
 
     def may_precede_number(self, left: Node) -> bool:
-        """`5!7!`, `(x+1) 2`, `i 4` and `2^6 3^5` are products; `x 2` might mean anything."""
+        """`5!7!`, `(x+1) 2`, `i 4` and `x^2 3` are products; `x 2` might mean anything."""
         before = self.tokens[self.at - 1]
         last = left.factors[-1] if isinstance(left, Product) else left
-        raised = isinstance(last, Power) and self.token.spaced and self.ahead(1) == "^"
+        raised = isinstance(last, Power) and self.token.spaced
         grouped = before.kind == "sign" and before.text in ("!", ")")
         named = isinstance(last, Symbol | Constant)  # `(a) 5` is the first of several answers.
         imaginary = last == Constant("i") and before.kind == "name"
@@ -322,16 +345,39 @@ class _Parser(Cursor):
     def power(self, left: Node) -> Node:
         if self.take("\\circ") or self.circle():
             return self.degrees(scalar(left))
+        if isinstance(left, Matrix) and (marks := self.marks()):
+            return marked_matrix(left, marks)
         if key_of(self.token) in ("*", "+") and self.ahead(1) not in ("(", "{"):
             raise Unreadable("a sign in the place of an exponent")
-        exponent = self.group()
+        exponent = self.digit_above() or self.group()
         if self.key() in ("^", "!"):
             raise Unreadable("unclear what an exponent holds")
         if is_combination(left, exponent):
             return combination(left, exponent)
         if exponent == MINUS_ONE and isinstance(left, Symbol) and self.calls(left):
             return self.call(f"{left.name}^-1")
-        return power(left, exponent)
+        return matrix_power(left, exponent) if isinstance(left, Matrix) else power(left, exponent)
+
+    def digit_above(self) -> Node | None:
+        """`4^26^2` has two exponents: TeX takes one digit, and cannot take 26."""
+        digits = self.token.text if self.token.kind == "number" else ""
+        if len(digits) < 2 or not digits.isdigit() or self.ahead(1) != "^":
+            return None
+        self.tokens = self.tokens.copy()
+        self.tokens[self.at] = Token("number", digits[1:], spaced=True)
+        return Number(value(digits[0]))
+
+    def marks(self) -> str:
+        """Step over the primes or stars above a matrix: as many `'` or `*`."""
+        braced = self.key() == "{"
+        at = self.at + braced
+        while key_of(self.tokens[at]) in _MARKS:
+            at += 1
+        found = "".join(_MARKS[key_of(token)] for token in self.tokens[self.at + braced : at])
+        if not found or len(set(found)) > 1 or (braced and key_of(self.tokens[at]) != "}"):
+            return ""
+        self.at = at + braced
+        return found
 
     def degrees(self, angle: Node) -> Node:
         """An angle, or a temperature where C or F follows."""
@@ -359,6 +405,8 @@ class _Parser(Cursor):
         if key == "\\degree":
             return self.degrees(scalar(left))
         if key == "'":
+            if isinstance(left, Matrix):
+                return marked_matrix(left, "'")
             if not isinstance(left, Symbol):
                 raise Unreadable("a prime after no name")
             primed = Symbol(left.name + "'")

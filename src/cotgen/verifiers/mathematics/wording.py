@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from fractions import Fraction
 
@@ -51,9 +52,17 @@ _ABOUT = frozenset(("about", "approximately", "approx", "around", "roughly", "ne
 
 
 def _canonical(text: Text) -> tuple[str, ...]:
-    words = tuple(_SPELLINGS.get(word, word) for word in map(calendar_word, text.words))
+    folded = (word if word.isascii() else _without_accents(word) for word in text.words)
+    words = tuple(_SPELLINGS.get(word, word) for word in map(calendar_word, folded))
     on_a_day = len(words) == 2 and words[0] in ("on", "in") and words[1] in _CALENDAR
     return words[1:] if on_a_day else words
+
+
+def _without_accents(word: str) -> str:
+    """Letters of the Latin alphabet without what stands above or below them."""
+    parts = unicodedata.normalize("NFKD", word)
+    plain = "".join(part for part in parts if not unicodedata.combining(part))
+    return plain if plain.isascii() else word
 
 
 _CALENDAR = frozenset((*WEEKDAYS, *MONTHS))
