@@ -47,8 +47,10 @@ from cotgen.verifiers.mathematics.nodes import (
 from cotgen.verifiers.mathematics.read import Answer
 from cotgen.verifiers.mathematics.rounding import by_rounding
 from cotgen.verifiers.mathematics.rules import Judge, Rule, kind_of
+
 from cotgen.verifiers.mathematics.scalars import compare_scalars
 from cotgen.verifiers.mathematics.seconds import by_second_readings
+from cotgen.verifiers.mathematics.spelled_alike import alike
 
 
 def compare(gold: Answer, given: Answer) -> Decision:
@@ -65,6 +67,8 @@ def _compare(gold: Answer, given: Answer) -> Decision:
     decision = _by_digits(gold.key, given.key)
     if decision is not None:
         return decision
+    if not (gold.readings and given.readings) and alike(gold.key, given.key):
+        return equal("normalized")
     if not gold.readings:
         return undecided("", f"the gold cannot be read: {gold.problem}")
     if not given.readings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
+from cotgen.verifiers.mathematics.compare_ellipses import ELLIPSIS, open_lists
 from cotgen.verifiers.mathematics.compare_relations import assigned, named_tuple
 from cotgen.verifiers.mathematics.compare_signs import spread
 from cotgen.verifiers.mathematics.decision import Decision, all_of, different, equal, undecided
@@ -16,7 +17,6 @@ from cotgen.verifiers.mathematics.nodes import (
     Relation,
     Sequence,
     Symbol,
-    Text,
     Unreadable,
     symbols,
 )
@@ -39,8 +39,8 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
         return _one_says_integer(one, two, first or second, judge)
     if not (isinstance(one, Sequence) and isinstance(two, Sequence)):
         return _one_sequence(one, two, judge)
-    if any(item == _ELLIPSIS for item in (*one.items, *two.items)):
-        return _open_lists(one, two, judge)
+    if any(item == ELLIPSIS for item in (*one.items, *two.items)):
+        return open_lists(one, two, judge)
     names, others = _names(one, judge), _names(two, judge)
     if names and others:
         return _by_name(one, two, judge)
@@ -56,23 +56,6 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
         method = "set" if "{" in (one.open, two.open) else "list"
         return _members(one.items, two.items, method, judge)
     return _list_beside_tuple(one, two, judge)
-
-
-_ELLIPSIS = Text(("…",))
-
-
-def _open_lists(one: Sequence, two: Sequence, judge: Judge) -> Decision:
-    """Lists with an ellipsis: equal as they are written, different from the first member on."""
-    if len(one.items) == len(two.items) and one.open == two.open:
-        pairs = zip(one.items, two.items, strict=True)
-        if all(judge(*pair).finding == "equal" for pair in pairs):
-            return equal("list")
-    for left, right in zip(one.items, two.items, strict=False):
-        if _ELLIPSIS in (left, right):
-            break
-        if not symbols(left) | symbols(right) and judge(left, right).finding == "different":
-            return different("list", "members that differ before the ellipsis")
-    return undecided("list", "an ellipsis may stand for anything")
 
 
 def _any_integer(node: Node) -> Relation | None:

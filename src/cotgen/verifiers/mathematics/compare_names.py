@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal
 
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
@@ -32,9 +33,21 @@ _STANDARD = frozenset("ZQC")
 
 def verbatim(one: Node, two: Node, _: Judge) -> Decision | None:
     """What is only compared as it is written."""
+    if isinstance(one, Verbatim) and isinstance(two, Verbatim):
+        rows = [_leading(node) for node in (one, two)]
+        if all(rows) and any(a != b for a, b in zip(*rows, strict=False)):
+            return different("list", "members that differ before the ellipsis")
     if isinstance(one, Verbatim) or isinstance(two, Verbatim):
         return undecided("text", "a formula that is only compared as it is written")
     return None
+
+
+def _leading(node: Verbatim) -> list[Fraction]:
+    """The numbers in `1:2:3:…` before the ellipsis, where the first is 1; else none."""
+    tokens = node.tokens[: node.tokens.index("…")] if "…" in node.tokens else ()
+    numbers, signs = tokens[::2], tokens[1::2]
+    plain = all(number.isdigit() for number in numbers) and set(signs) == {":"}
+    return [Fraction(number) for number in numbers] if plain and numbers[0] == "1" else []
 
 
 def marks(one: Node, two: Node, judge: Judge) -> Decision | None:

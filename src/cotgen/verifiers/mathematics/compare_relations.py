@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, curves, forms, sets
+from cotgen.verifiers.mathematics.congruences import congruences
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
     Function,
@@ -25,6 +26,7 @@ from cotgen.verifiers.mathematics.nodes import (
     symbols,
 )
 from cotgen.verifiers.mathematics.rebuild import replaced
+from cotgen.verifiers.mathematics.recursions import is_recursion, shifted
 from cotgen.verifiers.mathematics.rules import Judge, kind_of
 
 
@@ -75,6 +77,10 @@ MAX_PARTS = 8
 
 
 def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
+    if isinstance(one, Relation) and isinstance(two, Relation):
+        found = congruences(one, two, judge)
+        if found is not None:
+            return found
     if isinstance(one, Relation) and _is_class(one) != _is_class(two):
         return undecided("residue", "the class of a number beside that number")
     if isinstance(one, Relation) and isinstance(two, Relation):
@@ -108,6 +114,8 @@ def _found(relation: Relation) -> Node | None:
 
 
 def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
+    if symbols(one) != symbols(two) and (recursions := _recursions(one, two)):
+        return judge(*recursions)
     first, second = assigned(one, judge), assigned(two, judge)
     if first is not None and second is not None:
         same = judge(first, second)
@@ -229,6 +237,8 @@ def is_name(node: Node) -> bool:
             return name == "mark angle"
         case Product(factors):
             return all(isinstance(each, Symbol) and each.name.isupper() for each in factors)
+        case Quotient(Product() as over, Product() as under):
+            return is_name(over) and is_name(under)
         case Ratio(items):
             return all(map(is_name, items))
         case _:
@@ -286,7 +296,7 @@ def _equations(one: Relation, two: Relation) -> Decision:
     left, right = forms.cleared(left), forms.cleared(right)
     if forms.proportional(left, right) is not None:
         return equal("equation")
-    if symbols(one) != symbols(two) and _is_recursion(one) and _is_recursion(two):
+    if symbols(one) != symbols(two) and is_recursion(one) and is_recursion(two):
         return undecided("equation", "a recursion may count from another place")
     if forms.is_linear(left) and forms.is_linear(right):
         return different("equation", "another equation")
@@ -295,11 +305,14 @@ def _equations(one: Relation, two: Relation) -> Decision:
     return undecided("equation", "two equations that were not shown to have other solutions")
 
 
-def _is_recursion(relation: Relation) -> bool:
-    """`a_{n+1} = 2a_n`: members of one sequence at places with a letter."""
-    stems = [name.partition("_") for name in symbols(relation)]
-    indexed = [stem for stem, _, place in stems if any(map(str.isalpha, place))]
-    return len(set(indexed)) < len(indexed)
+def _recursions(one: Relation, two: Relation) -> tuple[Relation, Relation] | None:
+    """Both counted so that the last member stands at the letter, if they are recursions."""
+    if not (is_recursion(one) and is_recursion(two)):
+        return None
+    first, second = shifted(one), shifted(two)
+    if first is None or second is None or symbols(first) != symbols(second):
+        return None
+    return first, second
 
 
 def _is_curve(form: forms.Form) -> bool:
@@ -349,7 +362,7 @@ def _contradict(one: Relation, two: Relation) -> bool:
 
 
 _ORDERED = frozenset(("<", "<=", ">", ">=", "!="))
-_SYMMETRIC = frozenset(("parallel", "perp", "cong", "sim", "iff", "Leftrightarrow"))
+_SYMMETRIC = frozenset(("parallel", "perp", "cong", "sim", "iff", "leftrightarrow"))
 
 
 def _inequalities(one: Relation, two: Relation) -> Decision:

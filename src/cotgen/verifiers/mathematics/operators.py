@@ -51,9 +51,15 @@ RELATIONS = {
     f"\\{name}": name
     for name in (
         *("notin", "subset", "subseteq", "supset", "supseteq", "parallel", "perp", "cong", "sim"),
-        *("propto", "to", "rightarrow", "Rightarrow", "implies", "iff", "Leftrightarrow"),
-        *("leftrightarrow", "longrightarrow", "mapsto", "mid", "nmid"),
+        *("propto", "to", "implies", "iff", "leftrightarrow", "mapsto", "mid", "nmid"),
     )
+} | {
+    "\\rightarrow": "to",
+    "\\longrightarrow": "to",
+    "\\Rightarrow": "implies",
+    "\\Longrightarrow": "implies",
+    "\\Leftrightarrow": "iff",
+    "\\Longleftrightarrow": "iff",
 }
 RELATION, SET, RATIO, SUM, PRODUCT, SIGN, IMPLICIT, POWER, POSTFIX = range(10, 100, 10)
 CHOOSE = 5

@@ -407,6 +407,8 @@ class _Parser(Cursor):
         if key == "'":
             if isinstance(left, Matrix):
                 return marked_matrix(left, "'")
+            if isinstance(left, Number):
+                return Function("?minutes", (left,))
             if not isinstance(left, Symbol):
                 raise Unreadable("a prime after no name")
             primed = Symbol(left.name + "'")

@@ -124,6 +124,8 @@ def command(parser: Cursor, name: str) -> Node:
     """What a command stands for, which has just been stepped over."""
     if name in _ATOMS:
         return _ATOMS[name](parser)
+    if name in ("Gamma", "zeta") and parser.key() == "(":
+        return Function(name, (scalar(parser.bracketed()),))
     if name in GREEK:
         return Symbol(_SHAPES.get(name, name))
     if name in UNARY:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from cotgen.verifiers.mathematics.amounts import compound
-from cotgen.verifiers.mathematics.based import based
+from cotgen.verifiers.mathematics.based import based, prefixed
 from cotgen.verifiers.mathematics.dates import ordinal_number, read_clock, read_date
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
@@ -88,7 +88,7 @@ def _with_figures(flat: str) -> Meaning | None:
     number = ordinal_number(flat)
     if number is not None:
         return Meaning(_place(number))
-    node = based(flat) or compound(flat) or _set_of_numbers(flat.lower())
+    node = prefixed(flat) or based(flat) or compound(flat) or _set_of_numbers(flat.lower())
     return Meaning(node) if node is not None else None
 
 

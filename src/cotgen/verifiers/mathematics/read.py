@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cotgen.verifiers.mathematics.labels import labelled
 from cotgen.verifiers.mathematics.nodes import (
     Choice,
     Clock,
@@ -87,6 +88,9 @@ def read(text: str) -> Answer:
     said = _said(flat, key)
     if said is not None:
         return said
+    parts = labelled(cleaned)
+    if parts and (several := _in_parts(parts, key)) is not None:
+        return several
     twice = _said_twice(flat) if flat.endswith(")") else None
     try:
         return _mathematics(twice or cleaned, key)
@@ -151,6 +155,28 @@ def _in_words(cleaned: str, flat: str, key: str, problem: str) -> Answer:
                 continue
     text = words(cleaned)
     return Answer(key, () if text is None else (text,), problem=problem)
+
+
+def _in_parts(parts: list[str], key: str) -> Answer | None:
+    """Labelled parts as values under names; `x = 3` behind a label says 3."""
+    items: list[Node] = []
+    for number, part in enumerate(parts, 1):
+        node = _single(part)
+        if node is None:
+            return None
+        items.append(Relation((Symbol(f"part {number}"), node), ("=",)))
+    return Answer(key, (Sequence("", "", tuple(items)),))
+
+
+def _single(part: str) -> Node | None:
+    readings = read(part).readings
+    if len(readings) != 1:
+        return None
+    match readings[0]:
+        case Relation((Symbol(), value), ("=",)):
+            return value
+        case node:
+            return node
 
 
 _ROW = re.compile(r"[0-9]{1,9}(?: [0-9]{1,9}){1,30}")

@@ -181,12 +181,17 @@ def _compare_words(one: str, two: str, first: str, second: str, *, alone: bool) 
     if any(first in kind and second in kind for kind in _KINDS):
         return different("text", "another word of its kind")
     if one[0].isupper() and two[0].isupper() and (first in _NAMES) + (second in _NAMES):
-        if first[:3] != second[:3]:
+        if first[:3] != second[:3] or (_is_full(first) and _is_full(second)):
             return different("text", "another name")
         return undecided("text", "a name that begins like the other")
     if Counter(first) == Counter(second):
         return undecided("text", "the same letters may be a product")
     return undecided("text", "another word may mean the same")
+
+
+def _is_full(name: str) -> bool:
+    """Whether a name is known and is short for no other."""
+    return name in _NAMES and name not in _SHORT
 
 
 _FIGURES = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
@@ -232,8 +237,8 @@ converge diverge
 always sometimes never
 possible impossible
 linear quadratic cubic quartic quintic exponential logarithmic
-circle parabola hyperbola line point
-ellipse parabola hyperbola line point
+circle ellipse parabola hyperbola line point
+square rectangle rhombus parallelogram trapezoid trapezium kite
 triangle square pentagon hexagon heptagon octagon nonagon decagon circle
 triangle rectangle circle pentagon hexagon
 scalene isosceles
@@ -291,6 +296,16 @@ _NAMES = vocabulary(
     "thomas tiffany tim timothy tina todd tom tommy tony tracy tyler vanessa veronica victor "
     "victoria vincent violet virginia walter wendy will william zach zoe "
 )
+
+
+_SHORT = vocabulary(
+    "alex barb ben bill bob brad chris chrissy cindy dan danny dave deb debbie don ed eddie fran "
+    "fred greg hank jack jan jen jenny jess jim jimmy joe joey johnny jon josh kat kate kathy katie "
+    "ken kim larry liz maggie matt max meg mel mike mick nate nick pam pat pete phil rich rick rob "
+    "ron sally sam sandy steph steve stu sue ted theo tim timmy tom tommy tony tori val vic vicky "
+    "vince will zach"
+)
+"""Names that may be short for others, as Dan is for Daniel."""
 
 
 _UNDETERMINED = {
