@@ -28,7 +28,7 @@ from cotgen.verifiers.mathematics.compare_names import (
 )
 from cotgen.verifiers.mathematics.compare_pieces import pieces
 from cotgen.verifiers.mathematics.compare_quantities import degrees, percents, ratios
-from cotgen.verifiers.mathematics.compare_relations import memberships, relations, unions
+from cotgen.verifiers.mathematics.compare_relations import described, memberships, relations, unions
 from cotgen.verifiers.mathematics.compare_signs import plus_minus
 from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, letters, texts
 from cotgen.verifiers.mathematics.dates import dates
@@ -183,6 +183,7 @@ _RULES: tuple[Rule, ...] = (
     calls,
     vectors,
     memberships,
+    described,
     turns,
     constants,
     several_letters,

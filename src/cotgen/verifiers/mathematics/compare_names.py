@@ -195,11 +195,18 @@ def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
         if isinstance(other, Sequence) and call.name[1:2].isupper():
             point = Sequence("(", ")", call.args)
             return judge(point, other) if call is one else judge(other, point)
-        if call.name != "?C" or len(call.args) != 2:
+        if call.name not in ("?C", "?P") or len(call.args) != 2:
             continue
-        if isinstance(other, SCALARS) and not (isinstance(other, Function) and other.name == "?C"):
-            return judge(Function("binomial", call.args), other)
+        if isinstance(other, SCALARS) and not (isinstance(other, Function) and other.name[:1] == "?"):
+            counted = _counted(call.name, *call.args)
+            return judge(counted, other) if call is one else judge(other, counted)
     return None
+
+
+def _counted(name: str, whole: Node, part: Node) -> Node:
+    """How many choices there are, or how many orders of them."""
+    chosen = Function("binomial", (whole, part))
+    return chosen if name == "?C" else Product((chosen, Function("factorial", (part,))))
 
 
 def calls(one: Node, two: Node, _: Judge) -> Decision | None:
@@ -259,6 +266,11 @@ _ANY_CONSTANT = ("C", "c", "K", "k", "C_1", "C_0", "c_1", "constant", "const")
 
 def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | None:
     """`x^2 + C` is `x^2 + c`: the letter of a constant that is only added means nothing."""
+    for integral, other in ((one, two), (two, one)):
+        if _is_indefinite(integral) and isinstance(other, Sum) and (name := _added(other)):
+            rest = Sum(tuple(term for term in other.terms if term != Symbol(name)))
+            found = judge(integral, rest)
+            return found if found.finding == "equal" else None
     if not (isinstance(one, Sum) and isinstance(two, Sum)):
         return None
     first, second = _added(one), _added(two)
@@ -267,6 +279,11 @@ def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | N
     if {first, second} & (symbols(one) & symbols(two)):
         return None
     return judge(one, replaced(two, Symbol(second), Symbol(first)))
+
+
+def _is_indefinite(node: Node) -> bool:
+    """`\\int 2x dx`, which has its constant in it."""
+    return isinstance(node, Function) and node.name == "integral" and len(node.args) == 2
 
 
 def _added(node: Sum) -> str | None:

@@ -22,6 +22,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Symbol,
     Union,
     Unreadable,
+    Where,
     children,
     symbols,
 )
@@ -48,6 +49,28 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
     if same and sets.is_unsolved(two) and not sets.is_unsolved(one):
         return undecided("set", "an inequality that is not solved")
     return equal("set") if same else different("set", "another set")
+
+
+def described(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """`\\{z \\mid |z| = 1\\}` is described by `|z| = 1`."""
+    first, second = _description(one), _description(two)
+    if first is None and second is None:
+        return None
+    pair = first or one, second or two
+    if not all(isinstance(node, Relation) for node in pair):
+        return None
+    if first and second and one.name != two.name:  # type: ignore[union-attr]
+        return None
+    return judge(*pair)
+
+
+def _description(node: Node) -> Relation | None:
+    """The only condition of a set, where that is an equation."""
+    match node:
+        case Where(Symbol() | Sequence(), (Relation(_, ("=",)) as condition,)):
+            return condition
+        case _:
+            return None
 
 
 def unions(one: Node, two: Node, judge: Judge) -> Decision | None:

@@ -238,7 +238,7 @@ always sometimes never
 possible impossible
 linear quadratic cubic quartic quintic exponential logarithmic
 circle ellipse parabola hyperbola line point
-square rectangle rhombus parallelogram trapezoid trapezium kite
+square rectangle rhombus parallelogram trapezoid kite
 triangle square pentagon hexagon heptagon octagon nonagon decagon circle
 triangle rectangle circle pentagon hexagon
 scalene isosceles
@@ -275,7 +275,7 @@ apple banana cherry grape lemon pear
 """),
 )
 _NAMES = vocabulary(
-    "aaron adam aisha alan alex alexander alice amanda amy andrea andrew angela anita anna "
+    "aaron adam aisha alan alex alexander alice amanda amy andrea andrew angela anita ann anna "
     "anne anthony barbara ben benjamin beth betty bill billy bob bobby brandon brenda brian "
     "briana bruce carl carla carlos carol caroline cathy charles charlie charlotte chloe "
     "chris christina christine christopher cindy claire clara dana daniel danny dave david "
@@ -299,10 +299,10 @@ _NAMES = vocabulary(
 
 
 _SHORT = vocabulary(
-    "alex barb ben bill bob brad chris chrissy cindy dan danny dave deb debbie don ed eddie fran "
+    "alex anne barb ben bill bob brad chris chrissy cindy dan danny dave deb debbie don ed eddie fran "
     "fred greg hank jack jan jen jenny jess jim jimmy joe joey johnny jon josh kat kate kathy katie "
     "ken kim larry liz maggie matt max meg mel mike mick nate nick pam pat pete phil rich rick rob "
-    "ron sally sam sandy steph steve stu sue ted theo tim timmy tom tommy tony tori val vic vicky "
+    "ron sally sam sara sandy steph steve stu sue ted theo tim timmy tom tommy tony tori val vic vicky "
     "vince will zach"
 )
 """Names that may be short for others, as Dan is for Daniel."""
