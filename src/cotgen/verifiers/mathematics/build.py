@@ -23,6 +23,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Union,
     Unreadable,
     Without,
+    size,
 )
 from cotgen.verifiers.mathematics.tokens import MAX_DIGITS
 
@@ -101,8 +102,8 @@ def power(base: Node, exponent: Node) -> Node:
 
 
 _TRANSPOSED = (Symbol("T"), Symbol("top"))
-MAX_ENTRIES = 400
-"""Entries of a matrix that is calculated with."""
+MAX_ENTRIES, MAX_NODES = 400, 10_000
+"""Entries of a matrix that is calculated with, and all that stands in them."""
 
 
 def _scaled(matrix: Matrix, factor: Node) -> Node:
@@ -113,6 +114,8 @@ def _matrix_product(left: Matrix, right: Matrix) -> Node:
     columns = tuple(zip(*right.rows, strict=True))
     if len(left.rows[0]) != len(right.rows) or len(left.rows) * len(columns) > MAX_ENTRIES:
         raise Unreadable("matrices that cannot be multiplied")
+    if size(left) * len(columns) + size(right) * len(left.rows) > MAX_NODES:
+        raise TooBig(f"a product of matrices of more than {MAX_NODES} parts")
     return Matrix(
         tuple(
             tuple(Sum(tuple(map(product, row, column))) for column in columns) for row in left.rows

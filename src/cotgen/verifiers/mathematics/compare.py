@@ -47,7 +47,6 @@ from cotgen.verifiers.mathematics.nodes import (
 from cotgen.verifiers.mathematics.read import Answer
 from cotgen.verifiers.mathematics.rounding import by_rounding
 from cotgen.verifiers.mathematics.rules import Judge, Rule, kind_of
-
 from cotgen.verifiers.mathematics.scalars import compare_scalars
 from cotgen.verifiers.mathematics.seconds import by_second_readings
 from cotgen.verifiers.mathematics.spelled_alike import alike
@@ -67,12 +66,8 @@ def _compare(gold: Answer, given: Answer) -> Decision:
     decision = _by_digits(gold.key, given.key)
     if decision is not None:
         return decision
-    if not (gold.readings and given.readings) and alike(gold.key, given.key):
-        return equal("normalized")
-    if not gold.readings:
-        return undecided("", f"the gold cannot be read: {gold.problem}")
-    if not given.readings:
-        return undecided("", f"the answer cannot be read: {given.problem}")
+    if not (gold.readings and given.readings):
+        return _unread(gold, given)
     decision = unanimous(judge(*pair) for pair in product(gold.readings, given.readings))
     if decision.finding == "different":
         decision = _as_lists(gold, given) or _as_numbers(gold, given) or decision
@@ -83,6 +78,15 @@ def _compare(gold: Answer, given: Answer) -> Decision:
     if decision.finding == "undecided":
         return guesses(gold, given, judge) or decision
     return decision
+
+
+def _unread(gold: Answer, given: Answer) -> Decision:
+    """What cannot be worked with may still be written alike."""
+    if alike(gold.key, given.key):
+        return equal("normalized")
+    if not gold.readings:
+        return undecided("", f"the gold cannot be read: {gold.problem}")
+    return undecided("", f"the answer cannot be read: {given.problem}")
 
 
 def _by_digits(one: str, two: str) -> Decision | None:

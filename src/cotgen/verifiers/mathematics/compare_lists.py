@@ -18,7 +18,6 @@ from cotgen.verifiers.mathematics.nodes import (
     Sequence,
     Symbol,
     Unreadable,
-    symbols,
 )
 from cotgen.verifiers.mathematics.rebuild import replaced
 from cotgen.verifiers.mathematics.rules import Judge

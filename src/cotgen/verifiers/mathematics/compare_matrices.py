@@ -26,10 +26,10 @@ from cotgen.verifiers.mathematics.rules import Judge
 def matrices(one: Node, two: Node, judge: Judge) -> Decision | None:
     one, two = _as_matrix(one, two), _as_matrix(two, one)
     match one, two:
-        case (Matrix(((entry,),)), other) if isinstance(other, SCALARS):
-            return judge(entry, other)
-        case (other, Matrix(((entry,),))) if isinstance(other, SCALARS):
-            return judge(other, entry)
+        case (Matrix(((entry,),)), value) if isinstance(value, SCALARS):
+            return judge(entry, value)
+        case (value, Matrix(((entry,),))) if isinstance(value, SCALARS):
+            return judge(value, entry)
         case Matrix(rows), Matrix(others):
             flat, other = children(one), children(two)
             if len(flat) != len(other):

@@ -197,10 +197,16 @@ def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
             return judge(point, other) if call is one else judge(other, point)
         if call.name not in ("?C", "?P") or len(call.args) != 2:
             continue
-        if isinstance(other, SCALARS) and not (isinstance(other, Function) and other.name[:1] == "?"):
+        if isinstance(other, SCALARS) and not _is_unknown_call(other):
             counted = _counted(call.name, *call.args)
-            return judge(counted, other) if call is one else judge(other, counted)
+            same = judge(counted, other) if call is one else judge(other, counted)
+            # P may be any function, a probability first of all.
+            return same if call.name == "?C" or same.finding == "equal" else None
     return None
+
+
+def _is_unknown_call(node: Node) -> bool:
+    return isinstance(node, Function) and node.name.startswith("?")
 
 
 def _counted(name: str, whole: Node, part: Node) -> Node:

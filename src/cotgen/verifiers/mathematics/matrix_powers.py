@@ -21,7 +21,7 @@ TRANSPOSED = frozenset((Symbol("T"), Symbol("top")))
 ADJOINT = Symbol("H")
 MAX_INVERTED = 4
 """Rows of a matrix that is inverted by its minors."""
-MAX_EXPONENT, MAX_ROWS, MAX_BITS = 100, 8, 4_000
+MAX_EXPONENT, MAX_ROWS, MAX_BITS = 100, 20, 1_000
 
 _Numbers = tuple[tuple[Fraction, ...], ...]
 

@@ -126,13 +126,17 @@ def _is_whole(node: Node) -> bool:
 def _merged(found: list[tuple[Node, bool, bool]]) -> tuple[Zero, ...]:
     """The places in order, each once."""
     zeros: list[Zero] = []
-    for value, odd, defined in sorted(found, key=cmp_to_key(lambda a, b: order(a[0], b[0]))):
+    for value, odd, defined in sorted(found, key=cmp_to_key(_in_order)):
         if zeros and order(zeros[-1].value, value) == 0:
             last = zeros.pop()
             zeros.append(Zero(value, last.odd != odd, last.defined and defined))
         else:
             zeros.append(Zero(value, odd, defined))
     return tuple(zeros)
+
+
+def _in_order(one: tuple[Node, bool, bool], two: tuple[Node, bool, bool]) -> int:
+    return order(one[0], two[0])
 
 
 # --- zeros of one polynomial ----------------------------------------------------------------------
@@ -276,5 +280,3 @@ def _common(one: Coefficients, two: Coefficients) -> Coefficients:
         if any(_bits(factor) > 20 * MAX_BITS for factor in two):
             raise Unreadable("a relation with too long numbers")
     return tuple(factor / one[-1] for factor in one)
-
-

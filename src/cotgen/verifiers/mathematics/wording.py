@@ -299,11 +299,11 @@ _NAMES = vocabulary(
 
 
 _SHORT = vocabulary(
-    "alex anne barb ben bill bob brad chris chrissy cindy dan danny dave deb debbie don ed eddie fran "
-    "fred greg hank jack jan jen jenny jess jim jimmy joe joey johnny jon josh kat kate kathy katie "
-    "ken kim larry liz maggie matt max meg mel mike mick nate nick pam pat pete phil rich rick rob "
-    "ron sally sam sara sandy steph steve stu sue ted theo tim timmy tom tommy tony tori val vic vicky "
-    "vince will zach"
+    "alex anne barb ben bill bob brad chris chrissy cindy dan danny dave deb debbie don ed eddie "
+    "fran fred greg hank jack jan jen jenny jess jim jimmy joe joey johnny jon josh kat kate "
+    "kathy katie ken kim larry liz maggie matt max meg mel mike mick nate nick pam pat pete phil "
+    "rich rick rob ron sally sam sara sandy steph steve stu sue ted theo tim timmy tom tommy tony "
+    "tori val vic vicky vince will zach"
 )
 """Names that may be short for others, as Dan is for Daniel."""
 
