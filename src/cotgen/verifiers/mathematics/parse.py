@@ -22,9 +22,11 @@ from cotgen.verifiers.mathematics.build import (
 from cotgen.verifiers.mathematics.cursor import MAX_DEPTH, Cursor, key_of
 from cotgen.verifiers.mathematics.matrix_powers import marked_matrix, matrix_power
 from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
     Based,
     Constant,
     Function,
+    Intersection,
     Matrix,
     Node,
     Number,
@@ -37,6 +39,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Sequence,
     Symbol,
     TooBig,
+    Union,
     Unreadable,
     Verbatim,
 )
@@ -135,6 +138,26 @@ def _verbatim(tokens: list[Token]) -> Node:
     )
 
 
+COMPOSED = "\u2218"
+
+
+def _is_composed(node: Node) -> bool:
+    return isinstance(node, Function) and COMPOSED in node.name
+
+
+def _apart(sides: list[Node], signs: list[str]) -> Node:
+    """A relation; `x < 1 \\cup x > 2` says two, for what stands beside the sign is no set."""
+    first = Relation(tuple(sides), tuple(signs))
+    for at, side in enumerate(sides[1:-1], 1):
+        match side:
+            case Union((left, right)) | Intersection((left, right)) if isinstance(
+                left, SCALARS
+            ) and isinstance(right, SCALARS):
+                before = Relation((*sides[:at], left), tuple(signs[:at]))
+                return type(side)((before, _apart([right, *sides[at + 1 :]], signs[at:])))
+    return first
+
+
 def _polar_angle(node: Node) -> Node | None:
     """The angle in `50\\angle 60^\\circ`, a complex number by its size and direction."""
     match node:
@@ -202,6 +225,9 @@ class _Parser(Cursor):
             return self.word_binding()
         if key == "_":
             return POSTFIX
+        if key == "\\circ" and self.tokens[self.at + 1].kind == "name":
+            named = self.tokens[self.at - 1].kind == "name"
+            return POSTFIX if named else 0
         if key == "|" and self.bars:
             return IMPLICIT if self.bar_opens() else 0
         if key == "(" and begins_modulus(self):
@@ -300,6 +326,8 @@ class _Parser(Cursor):
     def implicit(self, left: Node) -> Node:
         """Factors side by side; a number before a fraction of numbers is a mixed number."""
         start = self.at
+        if self.key() == "(" and isinstance(left, Function) and _is_composed(left):
+            return self.applied(left)
         if self.token.kind == "number" and not self.may_precede_number(left):
             return self.mixed(left)
         is_fraction = self.token.kind == "command" and self.token.text in FRACTIONS
@@ -312,6 +340,13 @@ class _Parser(Cursor):
         if called and self.tokens[start].text == "(" and self.tokens[start - 1].text != ")":
             raise Unreadable("unclear where the argument of a function ends")
         return product(left, right)
+
+    def applied(self, composed: Function) -> Node:
+        """`(f \\circ g)(x)` is `f(g(x))`."""
+        node = self.bracketed()
+        for name in reversed(composed.name[1:].split(COMPOSED)):
+            node = Function(f"?{name}", (node,))
+        return node
 
     def may_precede_number(self, left: Node) -> bool:
         """`5!7!`, `(x+1) 2`, `i 4` and `x^2 3` are products; `x 2` might mean anything."""
@@ -340,7 +375,7 @@ class _Parser(Cursor):
             sides.append(self.expression(RELATION))
             if len(sides) > MAX_SIDES:
                 raise TooBig(f"more than {MAX_SIDES} relations in a row")
-        return Relation(tuple(sides), tuple(signs))
+        return _apart(sides, signs)
 
     def power(self, left: Node) -> Node:
         if self.take("\\circ") or self.circle():
@@ -402,6 +437,8 @@ class _Parser(Cursor):
             if self.key() == "!":
                 raise Unreadable("unclear which factorial this is")
             return Function("double factorial", (scalar(left),))
+        if key == "\\circ":
+            return self.composed(left)
         if key == "\\degree":
             return self.degrees(scalar(left))
         if key == "'":
@@ -414,6 +451,14 @@ class _Parser(Cursor):
             primed = Symbol(left.name + "'")
             return self.call(primed.name) if self.calls(primed) else primed
         return Function("percent", (scalar(left),))
+
+    def composed(self, left: Node) -> Node:
+        """`f \\circ g`: one after the other."""
+        outer = (left.name[1:],) if _is_composed(left) else (left.name,)  # type: ignore[union-attr]
+        right = self.step()
+        if right.kind != "name":
+            raise Unreadable("a sign for functions between something else")
+        return Function("?" + COMPOSED.join((*outer, right.text)), ())
 
     def subscript(self, left: Node) -> Node:
         """`x_1` is a name, `1011_2` a number in base 2."""

@@ -246,6 +246,12 @@ _ENDS_OF_ABOUT = (")", "}", "y", "x", "x.", "d")
 _NAMED = re.compile(
     r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){1,80}(?:=|\\approx(?![A-Za-z]))\s*"
 )
+_CALLED = re.compile(
+    r"\A(?:\\text ?\{ ?)?(?:the )?(?:domain|range|solutions?|solution set|area|perimeter|volume|slope"
+    r"|cent(?:er|re)|radius|vertex|minimum|maximum|roots?|zeros?|total|probability|sum|product"
+    r"|length|distance|interval|vertices|foci|intercepts?)(?: ?:(?: ?\})?| ?\} ?:)\s*",
+    re.IGNORECASE,
+)
 _ANGLE = re.compile(r"\Am? ?\\angle ?\{?[A-Z]{1,3}\}? ?= ?")
 _LAST_SIGN = re.compile(r"(?:\\?%|\^ ?(?:\\circ|\{ ?\\circ ?\}) ?)\Z")
 
@@ -286,6 +292,9 @@ def _without_about(text: str) -> tuple[str, bool]:
 
 def _without_name(text: str) -> tuple[str, bool]:
     """The value in `Total cost = 5` or `\\angle A = 45`; true if it is only approximate."""
+    called = _CALLED.match(text) if ":" in text[:40] else None
+    if called and ":" not in text[called.end() :]:
+        return text[called.end() :], False
     named = _NAMED.match(text)
     if named and re.search(r"[A-Za-z]{4}", named[0].replace("text", "").replace("approx", "")):
         return text[named.end() :], "\\approx" in named[0]

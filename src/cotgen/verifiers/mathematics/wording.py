@@ -54,8 +54,13 @@ _ABOUT = frozenset(("about", "approximately", "approx", "around", "roughly", "ne
 def _canonical(text: Text) -> tuple[str, ...]:
     folded = (word if word.isascii() else _without_accents(word) for word in text.words)
     words = tuple(_SPELLINGS.get(word, word) for word in map(calendar_word, folded))
+    if len(words) == 2 and words[1] == "quadrant" and words[0] in _QUADRANTS:
+        return ("quadrant", _QUADRANTS[words[0]])
     on_a_day = len(words) == 2 and words[0] in ("on", "in") and words[1] in _CALENDAR
     return words[1:] if on_a_day else words
+
+
+_QUADRANTS = {"first": "i", "second": "ii", "third": "iii", "fourth": "iv"}
 
 
 def _without_accents(word: str) -> str:
@@ -149,12 +154,24 @@ def _beside_yes_or_no(word: str, long: tuple[str, ...]) -> Decision | None:
 def _other_length(one: tuple[str, ...], two: tuple[str, ...]) -> Decision:
     if {one, two} <= _SOLUTIONS:
         return different("text", "another number of solutions")
+    for short, long in ((one, two), (two, one)):
+        if len(short) == 1 and len(long) == 2 and long[0] in _HEADED and _is_roman(short[0]):
+            same = long[1] == short[0]
+            return equal("text") if same else different("text", "another number or letter")
     if _is_one_of(one, two) or _is_one_of(two, one):
         return different("text", "one name instead of several")
     for short, long in ((one, two), (two, one)):
         if long[:-1] == short and long[-1] in _HEADS and short[-1] in _ADJECTIVES:
             return equal("text")
     return undecided("text", "other words may mean the same")
+
+
+_HEADED = vocabulary("quadrant statement graph case figure plan team")
+
+
+def _is_roman(word: str) -> bool:
+    """The number in `quadrant II`, which may stand alone."""
+    return re.fullmatch(r"[ivx]{1,4}", word) is not None
 
 
 def _is_one_of(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
