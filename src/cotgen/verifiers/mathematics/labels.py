@@ -12,7 +12,8 @@ _SERIES = (
 _ANY = "|".join(sorted((label for row in _SERIES for label in row), key=len, reverse=True))
 _SET = r"\\(?:text|textbf|mathrm|mathbf|bf) ?\{ ?"
 _LABEL = re.compile(
-    rf"(?:(?<=[\s,;.}}~])|(?<=quad)|\A)(?:{_SET})?(?:[Pp]art )?\(?(?:{_SET})?({_ANY})\}}?\)(?: ?\}})?"
+    rf"(?:(?<=[\s,;.}}~])|(?<=quad)|\A)(?:{_SET})?(?:[Pp]art )?"
+    rf"\(?(?:{_SET})?({_ANY})\}}?\)(?: ?\}})?"
     r"(?::|[ ~\n]|\\[ ,;:]|\\q?quad(?![A-Za-z])|(?<=\}))+"
 )
 _BEHIND = re.compile(r"(?:[\s,;~]|\\[ ,;:\\]|\\q?quad|\band|\\text ?\{ ?,? ?(?:and)? ?\})+\Z")

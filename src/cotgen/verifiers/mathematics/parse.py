@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeGuard
 
 from cotgen.verifiers.mathematics import effort
 from cotgen.verifiers.mathematics.build import (
@@ -138,11 +139,11 @@ def _verbatim(tokens: list[Token]) -> Node:
     )
 
 
-COMPOSED = "\u2218"
+_COMPOSED = "\u2218"
 
 
-def _is_composed(node: Node) -> bool:
-    return isinstance(node, Function) and COMPOSED in node.name
+def _is_composed(node: Node) -> TypeGuard[Function]:
+    return isinstance(node, Function) and _COMPOSED in node.name
 
 
 def _apart(sides: list[Node], signs: list[str]) -> Node:
@@ -326,7 +327,7 @@ class _Parser(Cursor):
     def implicit(self, left: Node) -> Node:
         """Factors side by side; a number before a fraction of numbers is a mixed number."""
         start = self.at
-        if self.key() == "(" and isinstance(left, Function) and _is_composed(left):
+        if self.key() == "(" and _is_composed(left):
             return self.applied(left)
         if self.token.kind == "number" and not self.may_precede_number(left):
             return self.mixed(left)
@@ -344,7 +345,7 @@ class _Parser(Cursor):
     def applied(self, composed: Function) -> Node:
         """`(f \\circ g)(x)` is `f(g(x))`."""
         node = self.bracketed()
-        for name in reversed(composed.name[1:].split(COMPOSED)):
+        for name in reversed(composed.name[1:].split(_COMPOSED)):
             node = Function(f"?{name}", (node,))
         return node
 
@@ -432,11 +433,7 @@ class _Parser(Cursor):
         if key == "_":
             return self.subscript(left)
         if key == "!":
-            if not self.take("!"):
-                return Function("factorial", (scalar(left),))
-            if self.key() == "!":
-                raise Unreadable("unclear which factorial this is")
-            return Function("double factorial", (scalar(left),))
+            return self.factorial(left)
         if key == "\\circ":
             return self.composed(left)
         if key == "\\degree":
@@ -452,13 +449,19 @@ class _Parser(Cursor):
             return self.call(primed.name) if self.calls(primed) else primed
         return Function("percent", (scalar(left),))
 
+    def factorial(self, left: Node) -> Node:
+        if not self.take("!"):
+            return Function("factorial", (scalar(left),))
+        if self.key() == "!":
+            raise Unreadable("unclear which factorial this is")
+        return Function("double factorial", (scalar(left),))
+
     def composed(self, left: Node) -> Node:
         """`f \\circ g`: one after the other."""
-        outer = (left.name[1:],) if _is_composed(left) else (left.name,)  # type: ignore[union-attr]
         right = self.step()
-        if right.kind != "name":
+        if not isinstance(left, Function | Symbol) or right.kind != "name":
             raise Unreadable("a sign for functions between something else")
-        return Function("?" + COMPOSED.join((*outer, right.text)), ())
+        return Function(f"?{left.name.removeprefix('?')}{_COMPOSED}{right.text}", ())
 
     def subscript(self, left: Node) -> Node:
         """`x_1` is a name, `1011_2` a number in base 2."""

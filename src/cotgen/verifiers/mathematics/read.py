@@ -247,9 +247,9 @@ _NAMED = re.compile(
     r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){1,80}(?:=|\\approx(?![A-Za-z]))\s*"
 )
 _CALLED = re.compile(
-    r"\A(?:\\text ?\{ ?)?(?:the )?(?:domain|range|solutions?|solution set|area|perimeter|volume|slope"
-    r"|cent(?:er|re)|radius|vertex|minimum|maximum|roots?|zeros?|total|probability|sum|product"
-    r"|length|distance|interval|vertices|foci|intercepts?)(?: ?:(?: ?\})?| ?\} ?:)\s*",
+    r"\A(?:\\text ?\{ ?)?(?:the )?(?:domain|range|solutions?|solution set|area|perimeter"
+    r"|volume|slope|cent(?:er|re)|radius|vertex|minimum|maximum|roots?|zeros?|total|probability|sum"
+    r"|product|length|distance|interval|vertices|foci|intercepts?)(?: ?:(?: ?\})?| ?\} ?:)\s*",
     re.IGNORECASE,
 )
 _ANGLE = re.compile(r"\Am? ?\\angle ?\{?[A-Z]{1,3}\}? ?= ?")
