@@ -316,6 +316,8 @@ def _equations(one: Relation, two: Relation) -> Decision:
         return undecided("equation", "a statement without unknowns")
     if not left.over or not right.over:
         return undecided("equation", "an equation that always holds")
+    if (_is_polar(one) and _is_cartesian(two)) or (_is_polar(two) and _is_cartesian(one)):
+        return undecided("equation", "other coordinates")
     left, right = forms.cleared(left), forms.cleared(right)
     if forms.proportional(left, right) is not None:
         return equal("equation")
@@ -326,6 +328,14 @@ def _equations(one: Relation, two: Relation) -> Decision:
     if forms.decides(left) and forms.decides(right) and _is_curve(left) and _is_curve(right):
         return _curves(left, right)
     return undecided("equation", "two equations that were not shown to have other solutions")
+
+
+def _is_polar(relation: Relation) -> bool:
+    return bool(symbols(relation) & {"r", "rho", "theta", "phi"})
+
+
+def _is_cartesian(relation: Relation) -> bool:
+    return bool(symbols(relation) & {"x", "y"}) and not _is_polar(relation)
 
 
 def _recursions(one: Relation, two: Relation) -> tuple[Relation, Relation] | None:

@@ -226,9 +226,8 @@ class _Parser(Cursor):
             return self.word_binding()
         if key == "_":
             return POSTFIX
-        if key == "\\circ" and self.tokens[self.at + 1].kind == "name":
-            named = self.tokens[self.at - 1].kind == "name"
-            return POSTFIX if named else 0
+        if key == "\\circ":
+            return self.circle_binding()
         if key == "|" and self.bars:
             return IMPLICIT if self.bar_opens() else 0
         if key == "(" and begins_modulus(self):
@@ -236,6 +235,13 @@ class _Parser(Cursor):
         if self.is_times():
             return PRODUCT
         return IMPLICIT if self.starts_atom() else 0
+
+    def circle_binding(self) -> int:
+        """The sign between two functions, or of degrees that someone forgot to raise."""
+        before, after = self.tokens[self.at - 1], self.tokens[self.at + 1]
+        between = before.kind == after.kind == "name"
+        alone = before.kind == "number" and after.kind != "name"
+        return POSTFIX if between or alone else 0
 
     def bar_opens(self) -> bool:
         """Whether the fourth bar of `||x||y||` opens: as many are left as must be closed then."""
@@ -435,7 +441,9 @@ class _Parser(Cursor):
         if key == "!":
             return self.factorial(left)
         if key == "\\circ":
-            return self.composed(left)
+            return (
+                self.composed(left) if isinstance(left, Symbol | Function) else self.degrees(left)
+            )
         if key == "\\degree":
             return self.degrees(scalar(left))
         if key == "'":
@@ -459,7 +467,7 @@ class _Parser(Cursor):
     def composed(self, left: Node) -> Node:
         """`f \\circ g`: one after the other."""
         right = self.step()
-        if not isinstance(left, Function | Symbol) or right.kind != "name":
+        if not isinstance(left, Symbol | Function) or right.kind != "name":
             raise Unreadable("a sign for functions between something else")
         return Function(f"?{left.name.removeprefix('?')}{_COMPOSED}{right.text}", ())
 

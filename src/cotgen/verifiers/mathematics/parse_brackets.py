@@ -155,7 +155,11 @@ def absolute(parser: Cursor) -> Node:
     parser.expect(_BARS[opened])
     if isinstance(inner, Matrix):
         return Function("det", (inner,))
-    return Function("?norm" if opened == "\\|" else "abs", (scalar(inner),))
+    return Function("?norm" if opened == "\\|" or _is_vector(inner) else "abs", (scalar(inner),))
+
+
+def _is_vector(node: Node) -> bool:
+    return isinstance(node, Function) and node.name == "mark vec"
 
 
 def fenced(parser: Cursor) -> Node:

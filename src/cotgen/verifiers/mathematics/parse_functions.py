@@ -38,7 +38,9 @@ UNARY = vocabulary(
 )
 ELLIPSES = vocabulary("ldots dots cdots dotsc dotsb vdots ddots")
 FRACTIONS = frozenset(("frac", "dfrac", "tfrac", "cfrac"))
-_SHAPES = {f"var{name}": name for name in ("epsilon", "theta", "phi", "rho", "sigma", "pi")}
+_SHAPES = {f"var{name}": name for name in ("epsilon", "theta", "phi", "rho", "sigma", "pi")} | {
+    "ell": "l"
+}
 """Two shapes of one letter."""
 _INVERSES = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")} | {
     name: f"arc{name}" for name in ("sinh", "cosh", "tanh")
@@ -89,6 +91,8 @@ _WORDS = {
     "artanh": "arctanh",
     "adjugate": "adjugate",
     "adj": "adj",
+    "gcd": "gcd",
+    "lcm": "lcm",
     "tr": "tr",
     "trace": "tr",
 } | {name: name for name in UNARY}

@@ -41,7 +41,7 @@ def alike(one: str, two: str) -> bool:
     """Whether two formulas, or two formulas of chemistry, are the same but for spelling."""
     if max(len(one), len(two)) > MAX_LENGTH:
         return False
-    if "\\" in one and "\\" in two and _canonical(one) == _canonical(two):
+    if ("\\" in one or "\\" in two) and _canonical(one) == _canonical(two):
         return True
     formula = _substance(one)
     return formula is not None and formula == _substance(two)

@@ -345,6 +345,28 @@ def _abs(node: Node) -> Node | None:
     return None if other is None else Root(Product((node, other)), 2)
 
 
+def _arg(node: Node) -> Node | None:
+    """The angle of a complex number, by the signs of its parts."""
+    real, imaginary = _real_part(node), _imaginary_part(node)
+    if real is None or imaginary is None:
+        return None
+    across, up = _sign(real), _sign(imaginary)
+    if across is None or up is None or across == up == 0:
+        return None
+    if across == 0:
+        return Product((Number(Fraction(up, 2)), _PI))
+    angle = Function("arctan", (Quotient(imaginary, real),))
+    return angle if across > 0 else Sum((angle, Product((Number(Fraction(up or 1)), _PI))))
+
+
+def _sign(node: Node) -> int | None:
+    value = algebra.normal(node).value
+    return numeric.sign(node) if value is None else (value > 0) - (value < 0)
+
+
+_PI = Constant("pi")
+
+
 def _cis(angle: Node) -> Node:
     return Sum((Function("cos", (angle,)), Product((_I, Function("sin", (angle,))))))
 
@@ -399,6 +421,7 @@ _MEANINGS: dict[str, Callable[..., Node | None]] = {
     "Im": _imaginary_part,
     "abs": _abs,
     "cis": _cis,
+    "arg": _arg,
     "sech": _over("cosh"),
     "csch": _over("sinh"),
     "coth": _over("tanh"),
