@@ -10,7 +10,7 @@ from itertools import product
 
 from cotgen.verifiers.mathematics import effort, sets, whole_numbers
 from cotgen.verifiers.mathematics.amounts import quantities
-from cotgen.verifiers.mathematics.compare_constants import constants, shifted, turns
+from cotgen.verifiers.mathematics.compare_constants import constants, shifted
 from cotgen.verifiers.mathematics.compare_lists import sequences
 from cotgen.verifiers.mathematics.compare_matrices import matrices
 from cotgen.verifiers.mathematics.compare_names import (
@@ -33,6 +33,7 @@ from cotgen.verifiers.mathematics.compare_signs import plus_minus
 from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, letters, texts
 from cotgen.verifiers.mathematics.dates import dates
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, unanimous, undecided
+from cotgen.verifiers.mathematics.families import families
 from cotgen.verifiers.mathematics.guesses import guesses
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -188,7 +189,7 @@ _RULES: tuple[Rule, ...] = (
     vectors,
     memberships,
     described,
-    turns,
+    families,
     constants,
     several_letters,
     plus_minus,

@@ -58,7 +58,29 @@ def constants(one: Node, two: Node, judge: Judge) -> Decision | None:
         for renamed in _renamings(two, sorted(second), sorted(first)):
             if judge(one, renamed).finding == "equal":
                 return equal("constant")
+    if _solve_for_function(one, two, first, second, judge):
+        return equal("constant")
     return undecided("constant", "letters that may be the same constant")
+
+
+def _solve_for_function(
+    one: Node, two: Node, first: frozenset[str], second: frozenset[str], judge: Judge
+) -> bool:
+    """`f(x) = kx` is `f(x) = cx`: all solutions of a functional equation, by their factor."""
+    if not (len(first) == len(second) == 1 and _FACTORS >= first | second):
+        return False
+    for node, names in ((one, first), (two, second)):
+        match node:
+            case Relation((Function(name, (Symbol(argument),)), value), ("=",)) if name[:1] == "?":
+                if symbols(value) - names > {argument} or not _is_linear(value, names):
+                    return False
+            case _:
+                return False
+    (renamed,) = _renamings(two, [*second], [*first])
+    return judge(one, renamed).finding == "equal"
+
+
+_FACTORS = frozenset("cCkKaA")
 
 
 def _are_tied(one: Node, two: Node) -> bool:
@@ -129,33 +151,6 @@ def _are_numbered(first: frozenset[str], second: frozenset[str]) -> bool:
     """Whether `c_1` stands beside `c_2`: numbers of one kind, which are told apart."""
     stems = [{name[0] for name in names if len(name) > 1} for names in (first, second)]
     return bool(stems[0] & stems[1])
-
-
-def turns(one: Node, two: Node, _: Judge) -> Decision | None:
-    """`\\frac{\\pi}{4} + k\\pi` is `\\frac{5\\pi}{4} + n\\pi`: the letter is any whole number."""
-    first, second = _turning(_value(one)), _turning(_value(two))
-    if first is None or second is None:
-        return None
-    (step, start), (other, place) = first, second
-    if abs(step) != abs(other):
-        return None
-    return equal("constant") if ((start - place) / step).denominator == 1 else None
-
-
-def _turning(node: Node) -> tuple[Fraction, Fraction] | None:
-    """The step and the start, in parts of π, of an angle with any whole number of steps added."""
-    if not isinstance(node, SCALARS) or len(symbols(node)) != 1 or not symbols(node) <= _INTEGERS:
-        return None
-    try:
-        form = algebra.normal(node)
-    except Unreadable:
-        return None
-    (name,) = symbols(node)
-    turn, pi = ("v:" + name, Fraction(1)), ("c:pi", Fraction(1))
-    step = form.over.get(tuple(sorted((turn, pi))), Fraction(0))
-    start = form.over.get((pi,), Fraction(0))
-    whole = form.under == {(): Fraction(1)} and len(form.over) == bool(step) + bool(start)
-    return (step, start) if step and whole else None
 
 
 def _value(node: Node) -> Node:

@@ -141,7 +141,7 @@ def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
         return judge(*recursions)
     first, second = assigned(one, judge), assigned(two, judge)
     if first is not None and second is not None:
-        same = judge(first, second)
+        same = judge(*(_in_place(value, _name_of(one)) for value in (first, second)))
         if _same_name(_name_of(one), _name_of(two)):
             return same
         renamed = _with_argument_of(one, two)
@@ -158,6 +158,24 @@ def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
     if not _ORDERED.issuperset(one.signs + two.signs):
         return _of_other_kinds(one, two, judge)
     return _inequalities(one, two)
+
+
+_PLACES = ("k", "n", "m")
+
+
+def _in_place(value: Node, name: Node) -> Node:
+    """The value of `a_n` or `f(n)`: n is a place in it, and no letter for any number."""
+    match name:
+        case Symbol(text):
+            letters = text.partition("_")[2]
+        case Function(_, args):
+            letters = "".join(arg.name for arg in args if isinstance(arg, Symbol))
+        case _:
+            return value
+    for letter in _PLACES:
+        if letter in letters:
+            value = replaced(value, Symbol(letter), Symbol(f"place {letter}"))
+    return value
 
 
 def _same_name(one: Node, two: Node) -> bool:
@@ -212,6 +230,8 @@ def assigned(relation: Relation, judge: Judge) -> Node | None:
     if set(relation.signs) not in ({"="}, {"in"}):
         return None
     name, *others, last = relation.sides
+    if relation.signs == ("in",) and _is_point(name):
+        return last if isinstance(last, Sequence) and last.open == "{" else None
     if not others and is_name(last) and not is_name(name) and relation.signs == ("=",):
         name, last = last, name
     if name == last:
@@ -223,6 +243,11 @@ def assigned(relation: Relation, judge: Judge) -> Node | None:
     ):
         return last
     return None
+
+
+def _is_point(node: Node) -> bool:
+    """`(x,y)`, before the set of its values."""
+    return isinstance(node, Sequence) and node.open == "(" and named_tuple(node, node)
 
 
 def _names_value(name: Node, value: Node) -> bool:

@@ -34,6 +34,7 @@ _NAMES = {
 }
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _BLANK = re.compile(r"\\[,;:! ]|\\q?quad(?![A-Za-z])|\\limits(?![A-Za-z])|[\s~]")
+_BETWEEN_SIGNS = re.compile(r"(?<![0-9A-Za-z]) +| +(?![0-9A-Za-z])")
 _BRACES = re.compile(r"(?<=[_^])\{([A-Za-z0-9])\}")
 
 
@@ -50,7 +51,7 @@ def alike(one: str, two: str) -> bool:
 def _canonical(text: str) -> str:
     text = _COMMAND.sub(lambda found: f"\\{_NAMES.get(found[1], found[1])} ", text)
     text = text.replace("\\vert ", "|").replace("\\: ", ":")
-    return _BRACES.sub(r"\1", _BLANK.sub("", text))
+    return _BETWEEN_SIGNS.sub("", _BRACES.sub(r"\1", _BLANK.sub(" ", text)))
 
 
 _WRAPPER = re.compile(r"\\(?:text|mathrm|ce|rm|mathbf|operatorname)(?![A-Za-z])|[{}\s]")
