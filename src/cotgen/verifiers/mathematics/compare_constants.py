@@ -58,29 +58,7 @@ def constants(one: Node, two: Node, judge: Judge) -> Decision | None:
         for renamed in _renamings(two, sorted(second), sorted(first)):
             if judge(one, renamed).finding == "equal":
                 return equal("constant")
-    if _solve_for_function(one, two, first, second, judge):
-        return equal("constant")
     return undecided("constant", "letters that may be the same constant")
-
-
-def _solve_for_function(
-    one: Node, two: Node, first: frozenset[str], second: frozenset[str], judge: Judge
-) -> bool:
-    """`f(x) = kx` is `f(x) = cx`: all solutions of a functional equation, by their factor."""
-    if not (len(first) == len(second) == 1 and _FACTORS >= first | second):
-        return False
-    for node, names in ((one, first), (two, second)):
-        match node:
-            case Relation((Function(name, (Symbol(argument),)), value), ("=",)) if name[:1] == "?":
-                if symbols(value) - names > {argument} or not _is_linear(value, names):
-                    return False
-            case _:
-                return False
-    (renamed,) = _renamings(two, [*second], [*first])
-    return judge(one, renamed).finding == "equal"
-
-
-_FACTORS = frozenset("cCkKaA")
 
 
 def _are_tied(one: Node, two: Node) -> bool:

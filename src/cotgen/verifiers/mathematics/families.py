@@ -56,7 +56,7 @@ def families(one: Node, two: Node, _: Judge) -> Decision | None:
     same = _same(first, second)
     if same is None:
         return None
-    if same and symbols(one) == symbols(two) and _may_count(first, second):
+    if same and first[0].turns and symbols(one) == symbols(two) and _may_count(first, second):
         return undecided("constant", "the letter may be a number that the question gives")
     if first[0].turns or all(each.declared for each in (*first, *second)):
         return equal("constant") if same else different("constant", "another family of values")
@@ -75,7 +75,8 @@ def _may_count(one: list[_Family], two: list[_Family]) -> bool:
 
 def _families(node: Node) -> list[_Family]:
     items = node.items if isinstance(node, Sequence) and node.open in ("", "{") else (node,)
-    if len(items) > MAX_MEMBERS:
+    named = {item.sides[0] for item in items if isinstance(item, Relation)}
+    if len(items) > MAX_MEMBERS or len(named) > 1:
         return []
     values = [_value(item) for item in items]
     if not all(isinstance(value, SCALARS) and len(symbols(value)) == 1 for value in values):
