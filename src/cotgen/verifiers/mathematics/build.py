@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TypeGuard
 
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -63,7 +64,19 @@ def total(left: Node, right: Node) -> Node:
             raise Unreadable("matrices of other sizes cannot be added")
         rows = zip(left.rows, right.rows, strict=True)
         return Matrix(tuple(tuple(map(total, *pair)) for pair in rows))
+    if _is_vector(left) and _is_vector(right) and len(left.items) == len(right.items):
+        pairs = zip(left.items, right.items, strict=True)
+        return Sequence("(", ")", tuple(total(*pair) for pair in pairs))
     return Sum((*terms(scalar(left)), scalar(right)))
+
+
+_PARAMETERS = frozenset(map(Symbol, ("t", "s", "u", "k", "lambda", "mu")))
+"""Letters that may stand before a vector; others name a point."""
+
+
+def _is_vector(node: Node) -> TypeGuard[Sequence]:
+    """A point or a vector in round brackets, which `(1,2) + t(3,4)` calculates with."""
+    return isinstance(node, Sequence) and (node.open, node.close) == ("(", ")")
 
 
 def minus(left: Node, right: Node) -> Node:
@@ -83,6 +96,8 @@ def product(left: Node, right: Node) -> Node:
         return _scaled(right, left)
     if isinstance(left, Matrix):
         return _scaled(left, right)
+    if _is_vector(right) and (left in _PARAMETERS or isinstance(left, Number)):
+        return Sequence("(", ")", tuple(product(left, item) for item in right.items))
     factors = left.factors if isinstance(left, Product) else (scalar(left),)
     return Product((*factors, scalar(right)))
 

@@ -8,6 +8,7 @@ from cotgen.verifiers.mathematics.compare_ellipses import ELLIPSIS, open_lists
 from cotgen.verifiers.mathematics.compare_relations import assigned, named_tuple
 from cotgen.verifiers.mathematics.compare_signs import spread
 from cotgen.verifiers.mathematics.decision import Decision, all_of, different, equal, undecided
+from cotgen.verifiers.mathematics.lines import may_be_one_line
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
     Node,
@@ -183,8 +184,17 @@ def _by_name(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     values = dict(zip(_names(two, judge), _assigned_values(two, judge), strict=True))
     if set(values) != set(_names(one, judge)):
         return _under_other_names(one, two, judge)
-    pairs = zip(_names(one, judge), _assigned_values(one, judge), strict=True)
-    return all_of((judge(value, values[name]) for name, value in pairs), "tuple")
+    pairs = [
+        (value, values[name])
+        for name, value in zip(_names(one, judge), _assigned_values(one, judge), strict=True)
+    ]
+    return _unless_one_line(all_of((judge(*pair) for pair in pairs), "tuple"), pairs)
+
+
+def _unless_one_line(found: Decision, pairs: list[tuple[Node, Node]]) -> Decision:
+    if found.finding == "different" and may_be_one_line(*zip(*pairs, strict=True)):
+        return undecided("tuple", "one line by two parameters")
+    return found
 
 
 def _under_other_names(one: Sequence, two: Sequence, judge: Judge) -> Decision:
@@ -257,6 +267,8 @@ _CLOSED_ROUND = {")": ")", "[": ")", "]": "]"}
 
 def _tuples(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     decision = _in_order(one.items, two.items, judge)
+    if len(one.items) == len(two.items):
+        decision = _unless_one_line(decision, list(zip(one.items, two.items, strict=True)))
     if _brackets(one) == _brackets(two) or decision.finding == "different":
         return decision
     if len(one.items) == 2:

@@ -157,7 +157,7 @@ def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
         return different("relation", "one denies what the other says")
     if not _ORDERED.issuperset(one.signs + two.signs):
         return _of_other_kinds(one, two, judge)
-    return _inequalities(one, two)
+    return _inequalities(one, two, judge)
 
 
 _PLACES = ("k", "n", "m")
@@ -279,7 +279,9 @@ def is_name(node: Node) -> bool:
             marked = name.startswith("mark ") or name in ("derivative", "?norm")
             if name == "abs":
                 return isinstance(args[0], Product) and is_name(args[0])
-            leaves = not any(children(n) for n in args if not isinstance(n, Union | Intersection))
+            leaves = not any(
+                children(n) for n in args if not isinstance(n, Union | Intersection | Relation)
+            )
             return marked or (name.startswith("?") and leaves)
         case Product((Symbol("m"), Function(name, _))):
             return name == "mark angle"
@@ -287,7 +289,7 @@ def is_name(node: Node) -> bool:
             return all(isinstance(each, Symbol) and each.name.isupper() for each in factors)
         case Quotient(Product() as over, Product() as under):
             return is_name(over) and is_name(under)
-        case Ratio(items):
+        case Ratio(items) | Union(items) | Intersection(items):
             return all(map(is_name, items))
         case _:
             return False
@@ -423,8 +425,20 @@ _ORDERED = frozenset(("<", "<=", ">", ">=", "!="))
 _SYMMETRIC = frozenset(("parallel", "perp", "cong", "sim", "iff", "leftrightarrow"))
 
 
-def _inequalities(one: Relation, two: Relation) -> Decision:
+def _chains(one: Relation, two: Relation, judge: Judge) -> Decision:
+    """`a < b < c` is `c > b > a`."""
+    turned = Relation(two.sides[::-1], tuple(map(sets.flipped, two.signs[::-1])))
+    for other in (two, turned):
+        pairs = zip(one.sides, other.sides, strict=True)
+        if one.signs == other.signs and all(judge(*pair).finding == "equal" for pair in pairs):
+            return equal("inequality")
+    return undecided("inequality", "relations of another form")
+
+
+def _inequalities(one: Relation, two: Relation, judge: Judge) -> Decision:
     """Two-sided inequalities between expressions: the same up to a positive factor."""
+    if len(one.signs) == len(two.signs) > 1:
+        return _chains(one, two, judge)
     if not (len(one.signs) == len(two.signs) == 1):
         return undecided("inequality", "relations of another form")
     try:

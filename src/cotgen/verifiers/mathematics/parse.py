@@ -521,8 +521,21 @@ class _Parser(Cursor):
         return False
 
     def call(self, name: str) -> Node:
+        if name in ("P", "E") and (bar := self.condition_bar()):
+            stop = self.closing("(", ")")
+            parts = self.apart(self.at + 1, bar), self.apart(bar + 1, stop)
+            self.at = stop + 1
+            return Function(f"?{name}|", parts)
         inner = self.group()
         return Function(f"?{name}", inner.items if isinstance(inner, Sequence) else (inner,))
+
+    def condition_bar(self) -> int:
+        """Where the bar stands in `P(A|B)`, the only one in its brackets; 0 if nowhere."""
+        if self.key() != "(":
+            return 0
+        places = range(self.at + 1, self.closing("(", ")"))
+        bars = [at for at in places if key_of(self.tokens[at]) in ("|", "\\mid", "\\vert")]
+        return bars[0] if len(bars) == 1 and self.at + 1 < bars[0] < places[-1] else 0
 
     # -- what an expression begins with ---------------------------------------------------------
 

@@ -160,6 +160,9 @@ def _text(command: str, content: str, spaced: bool) -> Iterator[Token]:
         yield Token("name", stripped, spaced)
     elif stripped in _WORD_COMMANDS and command in _UPRIGHT:
         yield Token("command", _WORD_COMMANDS[stripped], spaced)
+    elif stripped.endswith((" and", " or")) and stripped.count(" ") == 1:
+        unit, joiner = stripped.split()
+        yield from (Token("text", unit, spaced), Token("word", joiner, True))
     elif stripped:
         yield Token("text", stripped, spaced)
 

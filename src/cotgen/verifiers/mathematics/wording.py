@@ -95,9 +95,22 @@ def _same_members(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
     """`Alice and Bob` in either order."""
     if len(one) != len(two) or "respectively" in one + two:
         return False
+    pairs = _pairs(one), _pairs(two)
+    if all(pairs):
+        return pairs[0] == pairs[1]
     if "and" not in one:
         return set(one) <= _NAMES and Counter(one) == Counter(two)
     return Counter(_members(one)) == Counter(_members(two))
+
+
+def _pairs(words: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Who has what in `Anna: 5, Ben: 7`, where each is named once."""
+    rest = [word for word in words if word != "and"]
+    names, numbers = rest[::2], rest[1::2]
+    known = len(names) == len(numbers) == len(set(names)) > 1 and all(map(str.isalpha, names))
+    if not known or not all(map(_FIGURES.fullmatch, numbers)):
+        return set()
+    return set(zip(names, numbers, strict=True))
 
 
 def _members(words: tuple[str, ...]) -> list[str]:
