@@ -136,11 +136,18 @@ def _assigned_name(node: Node) -> str | None:
             return None
 
 
+def is_half_open(node: Node) -> bool:
+    """`[1,2)`: an interval, or a slip."""
+    return isinstance(node, Sequence) and (node.open, node.close) in (("(", "]"), ("[", ")"))
+
+
 def _named_beside(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     """`x = 2, y = 3` beside values without names: these are in the order of the names.
 
     `x_1 = 2, x_2 = 3` are two values of one name, in any order.
     """
+    if is_half_open(one) or is_half_open(two):
+        return undecided("tuple", "a half-open interval beside values")
     names = _names(one, judge) or _names(two, judge)
     first, second = (spread(_values_of(node, judge)).items for node in (one, two))
     letters = [name.name.partition("_")[0] for name in names if isinstance(name, Symbol)]

@@ -48,6 +48,8 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
         return undecided("set", "other unknowns")
     if same and sets.is_unsolved(two) and not sets.is_unsolved(one):
         return undecided("set", "an inequality that is not solved")
+    if same and all(map(sets.is_unsolved, (one, two))) and sets.is_trivial(first):
+        return undecided("set", "inequalities that always or never hold")
     return equal("set") if same else different("set", "another set")
 
 

@@ -75,6 +75,11 @@ def intervals(node: Node) -> tuple[Interval, ...]:
     return _merged(_parts(node))
 
 
+def is_trivial(parts: tuple[Interval, ...]) -> bool:
+    """Whether these are all real numbers, or none."""
+    return not parts or (parts[0].low == _MINUS_INFINITY and parts[0].high == _INFINITY)
+
+
 def is_unsolved(node: Node) -> bool:
     """Whether a node is an inequality that is no line in its unknown: `x^2 < 4`."""
     if isinstance(node, Union | Intersection) or (isinstance(node, Sequence) and not node.open):
