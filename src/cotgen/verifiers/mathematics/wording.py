@@ -93,14 +93,17 @@ def _same_letters(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
 
 def _same_members(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
     """`Alice and Bob` in either order."""
-    if len(one) != len(two) or "respectively" in one + two:
+    if "respectively" in one + two:
+        return False
+    known = [sorted(word for word in words if word != "and") for words in (one, two)]
+    if len(known[0]) > 1 and {*known[0], *known[1]} <= _LISTABLE:
+        return known[0] == known[1]
+    if len(one) != len(two):
         return False
     pairs = _pairs(one), _pairs(two)
     if all(pairs):
         return pairs[0] == pairs[1]
-    if "and" not in one:
-        return set(one) <= _NAMES and Counter(one) == Counter(two)
-    return Counter(_members(one)) == Counter(_members(two))
+    return "and" in one and Counter(_members(one)) == Counter(_members(two))
 
 
 def _pairs(words: tuple[str, ...]) -> set[tuple[str, str]]:
@@ -336,6 +339,10 @@ _SHORT = vocabulary(
     "tori val vic vicky vince will zach"
 )
 """Names that may be short for others, as Dan is for Daniel."""
+
+
+_LISTABLE = _NAMES | frozenset((*WEEKDAYS, *MONTHS))
+"""Words that need no comma between them to be several."""
 
 
 _UNDETERMINED = {
