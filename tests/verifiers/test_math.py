@@ -156,6 +156,14 @@ HOSTILE = (
     "__import__('os').system('true')",
     "\\mathbb{R}\\setminus\\{" + ",".join(map(str, range(300))) + "\\}",
     "+".join(f"\\sqrt{{{number}}}" for number in range(2, 200)),
+    "\\{x|" + "+".join(f"{7**power}x^{{{power}}}" for power in range(13)) + ">0\\}",
+    "\\{x|" + "\\frac{1}{x+" * 35 + "1" + "}" * 35 + ">0\\}",
+    "\\{x\\in\\mathbb{Z}|x^{12}<10^{60}\\}",
+    "\\begin{pmatrix}" + "\\\\".join(["9" + "&9" * 18] * 19) + "\\end{pmatrix}^{100}",
+    "||x||y" * 800 + "||",
+    "(a) 1 " * 2_000,
+    "1,2,\\ldots,1000000",
+    "4^" + "9" * 1_900 + "^2",
 )
 
 

@@ -257,7 +257,7 @@ OPEN = {
     "a synonym": ("ellipse", "oval"),
     "more precise": ("east", "due east"),
     "a misspelt word": ("ellipse", "elipse"),
-    "a name that begins alike": ("Ann", "Anna"),
+    "a name that begins alike": ("Dan", "Daniel"),
     "names nobody knows": ("Zorblax", "Quimby"),
     "none or zero": ("none", "0"),
     "a base may be left out": ("52_8", "52"),

@@ -220,6 +220,9 @@ class Calculator:
         """`(x + 1)^{5/3}` as x + 1 times the square of one generator, its third root."""
         if exponent < 0:
             return self.inverse(self.opaque_power(base, -exponent))
+        if len(base.over) == 1 and len(base.under) > 1:
+            # A quotient has many forms, what is below this one only one.
+            return self.inverse(self.opaque_power(self.inverse(base), exponent))
         whole = exponent.numerator // exponent.denominator
         if not 0 <= whole <= MAX_WHOLE_PART or exponent.denominator > MAX_INDEX:
             return opaque("pow", base, constant(exponent))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
-from cotgen.verifiers.mathematics.nodes import Based
+from cotgen.verifiers.mathematics.nodes import Based, Number
 from cotgen.verifiers.mathematics.numerals import numeral
 
 _BASED = re.compile(
@@ -13,6 +14,19 @@ _BASED = re.compile(
     r"|([0-9]))|,? ?\(?(?:in )?base[- ]([0-9]{1,2}|[a-z]{3,12})\)?)"
 )
 _WORDS = {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16}
+
+
+_PREFIXED = re.compile(r"(-?)0([xob])([0-9A-Fa-f]{1,40})")
+_PREFIXES = {"x": 16, "o": 8, "b": 2}
+
+
+def prefixed(text: str) -> Number | None:
+    """`0x1F`, as programs write a number: 31."""
+    found = _PREFIXED.fullmatch(text)
+    if found is None or not _are_digits(found[3], _PREFIXES[found[2]]):
+        return None
+    value = int(found[3], _PREFIXES[found[2]])
+    return Number(Fraction(-value if found[1] else value))
 
 
 def based(text: str) -> Based | None:

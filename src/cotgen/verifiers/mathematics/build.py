@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TypeGuard
 
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -23,6 +24,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Union,
     Unreadable,
     Without,
+    size,
 )
 from cotgen.verifiers.mathematics.tokens import MAX_DIGITS
 
@@ -62,7 +64,19 @@ def total(left: Node, right: Node) -> Node:
             raise Unreadable("matrices of other sizes cannot be added")
         rows = zip(left.rows, right.rows, strict=True)
         return Matrix(tuple(tuple(map(total, *pair)) for pair in rows))
+    if _is_vector(left) and _is_vector(right) and len(left.items) == len(right.items):
+        pairs = zip(left.items, right.items, strict=True)
+        return Sequence("(", ")", tuple(total(*pair) for pair in pairs))
     return Sum((*terms(scalar(left)), scalar(right)))
+
+
+_PARAMETERS = frozenset(map(Symbol, ("t", "s", "u", "k", "lambda", "mu")))
+"""Letters that may stand before a vector; others name a point."""
+
+
+def _is_vector(node: Node) -> TypeGuard[Sequence]:
+    """A point or a vector in round brackets, which `(1,2) + t(3,4)` calculates with."""
+    return isinstance(node, Sequence) and (node.open, node.close) == ("(", ")")
 
 
 def minus(left: Node, right: Node) -> Node:
@@ -82,6 +96,8 @@ def product(left: Node, right: Node) -> Node:
         return _scaled(right, left)
     if isinstance(left, Matrix):
         return _scaled(left, right)
+    if _is_vector(right) and (left in _PARAMETERS or isinstance(left, Number)):
+        return Sequence("(", ")", tuple(product(left, item) for item in right.items))
     factors = left.factors if isinstance(left, Product) else (scalar(left),)
     return Product((*factors, scalar(right)))
 
@@ -94,34 +110,15 @@ def quotient(over: Node, under: Node) -> Node:
 
 
 def power(base: Node, exponent: Node) -> Node:
-    """A power; a matrix is only transposed."""
-    if isinstance(base, Matrix):
-        return _matrix_power(base, exponent)
+    """A power of a value; what stands in a row is only transposed."""
     if isinstance(base, Sequence) and base.open in ("(", "[") and exponent in _TRANSPOSED:
         return Matrix(tuple((item,) for item in base.items))
     return Power(scalar(base), scalar(exponent))
 
 
 _TRANSPOSED = (Symbol("T"), Symbol("top"))
-MAX_ENTRIES = 400
-"""Entries of a matrix that is calculated with."""
-
-
-def _matrix_power(base: Matrix, exponent: Node) -> Node:
-    """Transposed, multiplied by itself a few times, or inverted where that is short."""
-    if exponent in _TRANSPOSED:
-        return Matrix(tuple(zip(*base.rows, strict=True)))
-    if exponent == MINUS_ONE and len(base.rows) == len(base.rows[0]) == 2:
-        (a, b), (c, d) = base.rows
-        determinant = Sum((product(a, d), product(MINUS_ONE, product(b, c))))
-        adjugate = Matrix(((d, negative(b)), (negative(c), a)))
-        return _scaled(adjugate, Quotient(ONE, determinant))
-    if isinstance(exponent, Number) and exponent.value in (2, 3):
-        result: Node = base
-        for _ in range(int(exponent.value) - 1):
-            result = product(result, base)
-        return result
-    raise Unreadable("a power of a matrix")
+MAX_ENTRIES, MAX_NODES = 400, 10_000
+"""Entries of a matrix that is calculated with, and all that stands in them."""
 
 
 def _scaled(matrix: Matrix, factor: Node) -> Node:
@@ -132,6 +129,8 @@ def _matrix_product(left: Matrix, right: Matrix) -> Node:
     columns = tuple(zip(*right.rows, strict=True))
     if len(left.rows[0]) != len(right.rows) or len(left.rows) * len(columns) > MAX_ENTRIES:
         raise Unreadable("matrices that cannot be multiplied")
+    if size(left) * len(columns) + size(right) * len(left.rows) > MAX_NODES:
+        raise TooBig(f"a product of matrices of more than {MAX_NODES} parts")
     return Matrix(
         tuple(
             tuple(Sum(tuple(map(product, row, column))) for column in columns) for row in left.rows

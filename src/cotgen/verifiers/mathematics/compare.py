@@ -11,7 +11,7 @@ from itertools import product
 
 from cotgen.verifiers.mathematics import effort, sets, whole_numbers
 from cotgen.verifiers.mathematics.amounts import quantities
-from cotgen.verifiers.mathematics.compare_constants import constants, shifted, turns
+from cotgen.verifiers.mathematics.compare_constants import constants, shifted
 from cotgen.verifiers.mathematics.compare_lists import sequences
 from cotgen.verifiers.mathematics.compare_matrices import matrices
 from cotgen.verifiers.mathematics.compare_names import (
@@ -29,11 +29,12 @@ from cotgen.verifiers.mathematics.compare_names import (
 )
 from cotgen.verifiers.mathematics.compare_pieces import pieces
 from cotgen.verifiers.mathematics.compare_quantities import degrees, percents, ratios
-from cotgen.verifiers.mathematics.compare_relations import memberships, relations, unions
+from cotgen.verifiers.mathematics.compare_relations import described, memberships, relations, unions
 from cotgen.verifiers.mathematics.compare_signs import plus_minus
 from cotgen.verifiers.mathematics.compare_words import bases, choices, clocks, letters, texts
 from cotgen.verifiers.mathematics.dates import dates
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, unanimous, undecided
+from cotgen.verifiers.mathematics.families import families
 from cotgen.verifiers.mathematics.guesses import guesses
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -52,6 +53,7 @@ from cotgen.verifiers.mathematics.rounding import by_rounding
 from cotgen.verifiers.mathematics.rules import Judge, Rule, kind_of
 from cotgen.verifiers.mathematics.scalars import compare_scalars
 from cotgen.verifiers.mathematics.seconds import by_second_readings
+from cotgen.verifiers.mathematics.spelled_alike import alike
 
 
 def compare(gold: Answer, given: Answer) -> Decision:
@@ -68,10 +70,8 @@ def _compare(gold: Answer, given: Answer) -> Decision:
     decision = _by_digits(gold.key, given.key)
     if decision is not None:
         return decision
-    if not gold.readings:
-        return undecided("", f"the gold cannot be read: {gold.problem}")
-    if not given.readings:
-        return undecided("", f"the answer cannot be read: {given.problem}")
+    if not (gold.readings and given.readings):
+        return _unread(gold, given)
     decision = unanimous(judge(*pair) for pair in product(gold.readings, given.readings))
     if decision.finding == "different":
         decision = _as_lists(gold, given) or _as_numbers(gold, given) or decision
@@ -82,6 +82,15 @@ def _compare(gold: Answer, given: Answer) -> Decision:
     if decision.finding == "undecided":
         return guesses(gold, given, judge) or decision
     return decision
+
+
+def _unread(gold: Answer, given: Answer) -> Decision:
+    """What cannot be worked with may still be written alike."""
+    if alike(gold.key, given.key):
+        return equal("normalized")
+    if not gold.readings:
+        return undecided("", f"the gold cannot be read: {gold.problem}")
+    return undecided("", f"the answer cannot be read: {given.problem}")
 
 
 def _by_digits(one: str, two: str) -> Decision | None:
@@ -209,7 +218,8 @@ _RULES: tuple[Rule, ...] = (
     calls,
     vectors,
     memberships,
-    turns,
+    described,
+    families,
     constants,
     several_letters,
     plus_minus,

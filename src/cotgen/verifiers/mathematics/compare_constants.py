@@ -131,33 +131,6 @@ def _are_numbered(first: frozenset[str], second: frozenset[str]) -> bool:
     return bool(stems[0] & stems[1])
 
 
-def turns(one: Node, two: Node, _: Judge) -> Decision | None:
-    """`\\frac{\\pi}{4} + k\\pi` is `\\frac{5\\pi}{4} + n\\pi`: the letter is any whole number."""
-    first, second = _turning(_value(one)), _turning(_value(two))
-    if first is None or second is None:
-        return None
-    (step, start), (other, place) = first, second
-    if abs(step) != abs(other):
-        return None
-    return equal("constant") if ((start - place) / step).denominator == 1 else None
-
-
-def _turning(node: Node) -> tuple[Fraction, Fraction] | None:
-    """The step and the start, in parts of π, of an angle with any whole number of steps added."""
-    if not isinstance(node, SCALARS) or len(symbols(node)) != 1 or not symbols(node) <= _INTEGERS:
-        return None
-    try:
-        form = algebra.normal(node)
-    except Unreadable:
-        return None
-    (name,) = symbols(node)
-    turn, pi = ("v:" + name, Fraction(1)), ("c:pi", Fraction(1))
-    step = form.over.get(tuple(sorted((turn, pi))), Fraction(0))
-    start = form.over.get((pi,), Fraction(0))
-    whole = form.under == {(): Fraction(1)} and len(form.over) == bool(step) + bool(start)
-    return (step, start) if step and whole else None
-
-
 def _value(node: Node) -> Node:
     """What stands behind the name in `y = C e^x`."""
     match node:

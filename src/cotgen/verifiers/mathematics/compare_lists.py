@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
+from cotgen.verifiers.mathematics.compare_ellipses import ELLIPSIS, open_lists
 from cotgen.verifiers.mathematics.compare_relations import assigned, named_tuple
 from cotgen.verifiers.mathematics.compare_signs import spread
 from cotgen.verifiers.mathematics.decision import Decision, all_of, different, equal, undecided
+from cotgen.verifiers.mathematics.lines import may_be_one_line
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
     Node,
@@ -16,9 +18,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Relation,
     Sequence,
     Symbol,
-    Text,
     Unreadable,
-    symbols,
 )
 from cotgen.verifiers.mathematics.rebuild import replaced
 from cotgen.verifiers.mathematics.rules import Judge
@@ -39,8 +39,8 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
         return _one_says_integer(one, two, first or second, judge)
     if not (isinstance(one, Sequence) and isinstance(two, Sequence)):
         return _one_sequence(one, two, judge)
-    if any(item == _ELLIPSIS for item in (*one.items, *two.items)):
-        return _open_lists(one, two, judge)
+    if any(item == ELLIPSIS for item in (*one.items, *two.items)):
+        return open_lists(one, two, judge)
     names, others = _names(one, judge), _names(two, judge)
     if names and others:
         return _by_name(one, two, judge)
@@ -56,23 +56,6 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
         method = "set" if "{" in (one.open, two.open) else "list"
         return _members(one.items, two.items, method, judge)
     return _list_beside_tuple(one, two, judge)
-
-
-_ELLIPSIS = Text(("…",))
-
-
-def _open_lists(one: Sequence, two: Sequence, judge: Judge) -> Decision:
-    """Lists with an ellipsis: equal as they are written, different from the first member on."""
-    if len(one.items) == len(two.items) and one.open == two.open:
-        pairs = zip(one.items, two.items, strict=True)
-        if all(judge(*pair).finding == "equal" for pair in pairs):
-            return equal("list")
-    for left, right in zip(one.items, two.items, strict=False):
-        if _ELLIPSIS in (left, right):
-            break
-        if not symbols(left) | symbols(right) and judge(left, right).finding == "different":
-            return different("list", "members that differ before the ellipsis")
-    return undecided("list", "an ellipsis may stand for anything")
 
 
 def _any_integer(node: Node) -> Relation | None:
@@ -153,11 +136,18 @@ def _assigned_name(node: Node) -> str | None:
             return None
 
 
+def is_half_open(node: Node) -> bool:
+    """`[1,2)`: an interval, or a slip."""
+    return isinstance(node, Sequence) and (node.open, node.close) in (("(", "]"), ("[", ")"))
+
+
 def _named_beside(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     """`x = 2, y = 3` beside values without names: these are in the order of the names.
 
     `x_1 = 2, x_2 = 3` are two values of one name, in any order.
     """
+    if is_half_open(one) or is_half_open(two):
+        return undecided("tuple", "a half-open interval beside values")
     names = _names(one, judge) or _names(two, judge)
     first, second = (spread(_values_of(node, judge)).items for node in (one, two))
     letters = [name.name.partition("_")[0] for name in names if isinstance(name, Symbol)]
@@ -201,8 +191,17 @@ def _by_name(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     values = dict(zip(_names(two, judge), _assigned_values(two, judge), strict=True))
     if set(values) != set(_names(one, judge)):
         return _under_other_names(one, two, judge)
-    pairs = zip(_names(one, judge), _assigned_values(one, judge), strict=True)
-    return all_of((judge(value, values[name]) for name, value in pairs), "tuple")
+    pairs = [
+        (value, values[name])
+        for name, value in zip(_names(one, judge), _assigned_values(one, judge), strict=True)
+    ]
+    return _unless_one_line(all_of((judge(*pair) for pair in pairs), "tuple"), pairs)
+
+
+def _unless_one_line(found: Decision, pairs: list[tuple[Node, Node]]) -> Decision:
+    if found.finding == "different" and may_be_one_line(*zip(*pairs, strict=True)):
+        return undecided("tuple", "one line by two parameters")
+    return found
 
 
 def _under_other_names(one: Sequence, two: Sequence, judge: Judge) -> Decision:
@@ -275,6 +274,8 @@ _CLOSED_ROUND = {")": ")", "[": ")", "]": "]"}
 
 def _tuples(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     decision = _in_order(one.items, two.items, judge)
+    if len(one.items) == len(two.items):
+        decision = _unless_one_line(decision, list(zip(one.items, two.items, strict=True)))
     if _brackets(one) == _brackets(two) or decision.finding == "different":
         return decision
     if len(one.items) == 2:

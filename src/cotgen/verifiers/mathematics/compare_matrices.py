@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cotgen.verifiers.mathematics.compare_lists import is_half_open
 from cotgen.verifiers.mathematics.decision import Decision, all_of, different, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -26,6 +27,10 @@ from cotgen.verifiers.mathematics.rules import Judge
 def matrices(one: Node, two: Node, judge: Judge) -> Decision | None:
     one, two = _as_matrix(one, two), _as_matrix(two, one)
     match one, two:
+        case (Matrix(((entry,),)), value) if isinstance(value, SCALARS):
+            return judge(entry, value)
+        case (value, Matrix(((entry,),))) if isinstance(value, SCALARS):
+            return judge(value, entry)
         case Matrix(rows), Matrix(others):
             flat, other = children(one), children(two)
             if len(flat) != len(other):
@@ -35,17 +40,26 @@ def matrices(one: Node, two: Node, judge: Judge) -> Decision | None:
                 return decision
             return undecided("matrix", "the same entries in another shape")
         case (Matrix(rows), Sequence(_, _, items)) | (Sequence(_, _, items), Matrix(rows)):
-            if min(len(rows), len(rows[0])) > 1 or len(rows) * len(rows[0]) != len(items):
-                return different("matrix", "another size")
-            if any(isinstance(item, Relation) for item in items):
-                return judge(_as_point(one), _as_point(two))
-            pairs = zip(_members(one), _members(two), strict=True)
-            decision = all_of((judge(*pair) for pair in pairs), "matrix")
-            bracketed = any(isinstance(n, Sequence) and n.open in ("(", "[") for n in (one, two))
-            if decision.finding == "equal" and not bracketed:
-                return undecided("matrix", "a vector beside a list")
-            return equal("matrix") if decision.finding == "equal" else decision
+            return _beside_list(one, two, rows, items, judge)
     return None
+
+
+def _beside_list(
+    one: Node, two: Node, rows: tuple[tuple[Node, ...], ...], items: tuple[Node, ...], judge: Judge
+) -> Decision:
+    """A row or a column beside its entries."""
+    if min(len(rows), len(rows[0])) > 1 or len(rows) * len(rows[0]) != len(items):
+        return different("matrix", "another size")
+    if is_half_open(one) or is_half_open(two):
+        return undecided("matrix", "a half-open interval beside a vector")
+    if any(isinstance(item, Relation) for item in items):
+        return judge(_as_point(one), _as_point(two))
+    pairs = zip(_members(one), _members(two), strict=True)
+    decision = all_of((judge(*pair) for pair in pairs), "matrix")
+    bracketed = any(isinstance(n, Sequence) and n.open in ("(", "[") for n in (one, two))
+    if decision.finding == "equal" and not bracketed:
+        return undecided("matrix", "a vector beside a list")
+    return equal("matrix") if decision.finding == "equal" else decision
 
 
 def _as_point(node: Node) -> Node:

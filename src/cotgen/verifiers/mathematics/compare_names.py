@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal
 
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
@@ -32,9 +33,21 @@ _STANDARD = frozenset("ZQC")
 
 def verbatim(one: Node, two: Node, _: Judge) -> Decision | None:
     """What is only compared as it is written."""
+    if isinstance(one, Verbatim) and isinstance(two, Verbatim):
+        rows = [_leading(node) for node in (one, two)]
+        if all(rows) and any(a != b for a, b in zip(*rows, strict=False)):
+            return different("list", "members that differ before the ellipsis")
     if isinstance(one, Verbatim) or isinstance(two, Verbatim):
         return undecided("text", "a formula that is only compared as it is written")
     return None
+
+
+def _leading(node: Verbatim) -> list[Fraction]:
+    """The numbers in `1:2:3:…` before the ellipsis, where the first is 1; else none."""
+    tokens = node.tokens[: node.tokens.index("…")] if "…" in node.tokens else ()
+    numbers, signs = tokens[::2], tokens[1::2]
+    plain = all(number.isdigit() for number in numbers) and set(signs) == {":"}
+    return [Fraction(number) for number in numbers] if plain and numbers[0] == "1" else []
 
 
 def marks(one: Node, two: Node, judge: Judge) -> Decision | None:
@@ -182,11 +195,24 @@ def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
         if isinstance(other, Sequence) and call.name[1:2].isupper():
             point = Sequence("(", ")", call.args)
             return judge(point, other) if call is one else judge(other, point)
-        if call.name != "?C" or len(call.args) != 2:
+        if call.name not in ("?C", "?P") or len(call.args) != 2:
             continue
-        if isinstance(other, SCALARS) and not (isinstance(other, Function) and other.name == "?C"):
-            return judge(Function("binomial", call.args), other)
+        if isinstance(other, SCALARS) and not _is_unknown_call(other):
+            counted = _counted(call.name, *call.args)
+            same = judge(counted, other) if call is one else judge(other, counted)
+            # P may be any function, a probability first of all.
+            return same if call.name == "?C" or same.finding == "equal" else None
     return None
+
+
+def _is_unknown_call(node: Node) -> bool:
+    return isinstance(node, Function) and node.name.startswith("?")
+
+
+def _counted(name: str, whole: Node, part: Node) -> Node:
+    """How many choices there are, or how many orders of them."""
+    chosen = Function("binomial", (whole, part))
+    return chosen if name == "?C" else Product((chosen, Function("factorial", (part,))))
 
 
 def calls(one: Node, two: Node, _: Judge) -> Decision | None:
@@ -246,6 +272,11 @@ _ANY_CONSTANT = ("C", "c", "K", "k", "C_1", "C_0", "c_1", "constant", "const")
 
 def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | None:
     """`x^2 + C` is `x^2 + c`: the letter of a constant that is only added means nothing."""
+    for integral, other in ((one, two), (two, one)):
+        if _is_indefinite(integral) and isinstance(other, Sum) and (name := _added(other)):
+            rest = Sum(tuple(term for term in other.terms if term != Symbol(name)))
+            found = judge(integral, rest)
+            return found if found.finding == "equal" else None
     if not (isinstance(one, Sum) and isinstance(two, Sum)):
         return None
     first, second = _added(one), _added(two)
@@ -254,6 +285,11 @@ def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | N
     if {first, second} & (symbols(one) & symbols(two)):
         return None
     return judge(one, replaced(two, Symbol(second), Symbol(first)))
+
+
+def _is_indefinite(node: Node) -> bool:
+    """`\\int 2x dx`, which has its constant in it."""
+    return isinstance(node, Function) and node.name == "integral" and len(node.args) == 2
 
 
 def _added(node: Sum) -> str | None:

@@ -51,6 +51,9 @@ def one_arg(node: Node) -> Node:
 
 
 def degrees(one: Node, two: Node, _: Judge) -> Decision | None:
+    found = _beside_minutes(one, two)
+    if found is not None:
+        return found
     degrees = [isinstance(node, Function) and node.name == "degree" for node in (one, two)]
     if not any(degrees):
         return _within_sums(one, two)
@@ -67,6 +70,18 @@ def degrees(one: Node, two: Node, _: Judge) -> Decision | None:
             return equal("unit")
         return undecided("unit", "degrees beside a number that may be in radians")
     return decision
+
+
+def _beside_minutes(one: Node, two: Node) -> Decision | None:
+    """`30'` may be feet or minutes, of an arc or of time, but is no angle of 30 degrees."""
+    for minutes, other in ((one, two), (two, one)):
+        if not (isinstance(minutes, Function) and minutes.name == "?minutes"):
+            continue
+        if other == Function("degree", minutes.args):
+            return different("unit", "minutes beside degrees")
+        if isinstance(other, SCALARS):
+            return undecided("unit", "a prime may stand for minutes or feet")
+    return None
 
 
 def _has_pi(node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, curves, forms, sets
+from cotgen.verifiers.mathematics.congruences import congruences
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
     Function,
@@ -21,10 +22,12 @@ from cotgen.verifiers.mathematics.nodes import (
     Symbol,
     Union,
     Unreadable,
+    Where,
     children,
     symbols,
 )
 from cotgen.verifiers.mathematics.rebuild import replaced
+from cotgen.verifiers.mathematics.recursions import is_recursion, shifted
 from cotgen.verifiers.mathematics.rules import Judge, kind_of
 
 
@@ -43,7 +46,33 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
         return undecided("set", "intervals without members")
     if isinstance(one, Relation) and isinstance(two, Relation) and symbols(one) != symbols(two):
         return undecided("set", "other unknowns")
+    if same and sets.is_unsolved(two) and not sets.is_unsolved(one):
+        return undecided("set", "an inequality that is not solved")
+    if same and all(map(sets.is_unsolved, (one, two))) and sets.is_trivial(first):
+        return undecided("set", "inequalities that always or never hold")
     return equal("set") if same else different("set", "another set")
+
+
+def described(one: Node, two: Node, judge: Judge) -> Decision | None:
+    """`\\{z \\mid |z| = 1\\}` is described by `|z| = 1`."""
+    first, second = _description(one), _description(two)
+    if first is None and second is None:
+        return None
+    pair = first or one, second or two
+    if not all(isinstance(node, Relation) for node in pair):
+        return None
+    if first and second and one.name != two.name:  # type: ignore[union-attr]
+        return None
+    return judge(*pair)
+
+
+def _description(node: Node) -> Relation | None:
+    """The only condition of a set, where that is an equation."""
+    match node:
+        case Where(Symbol() | Sequence(), (Relation(_, ("=",)) as condition,)):
+            return condition
+        case _:
+            return None
 
 
 def unions(one: Node, two: Node, judge: Judge) -> Decision | None:
@@ -73,6 +102,10 @@ MAX_PARTS = 8
 
 
 def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
+    if isinstance(one, Relation) and isinstance(two, Relation):
+        found = congruences(one, two, judge)
+        if found is not None:
+            return found
     if isinstance(one, Relation) and _is_class(one) != _is_class(two):
         return undecided("residue", "the class of a number beside that number")
     if isinstance(one, Relation) and isinstance(two, Relation):
@@ -106,9 +139,11 @@ def _found(relation: Relation) -> Node | None:
 
 
 def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
+    if symbols(one) != symbols(two) and (recursions := _recursions(one, two)):
+        return judge(*recursions)
     first, second = assigned(one, judge), assigned(two, judge)
     if first is not None and second is not None:
-        same = judge(first, second)
+        same = judge(*(_in_place(value, _name_of(one)) for value in (first, second)))
         if _same_name(_name_of(one), _name_of(two)):
             return same
         renamed = _with_argument_of(one, two)
@@ -124,7 +159,25 @@ def _two_relations(one: Relation, two: Relation, judge: Judge) -> Decision:
         return different("relation", "one denies what the other says")
     if not _ORDERED.issuperset(one.signs + two.signs):
         return _of_other_kinds(one, two, judge)
-    return _inequalities(one, two)
+    return _inequalities(one, two, judge)
+
+
+_PLACES = ("k", "n", "m")
+
+
+def _in_place(value: Node, name: Node) -> Node:
+    """The value of `a_n` or `f(n)`: n is a place in it, and no letter for any number."""
+    match name:
+        case Symbol(text):
+            letters = text.partition("_")[2]
+        case Function(_, args):
+            letters = "".join(arg.name for arg in args if isinstance(arg, Symbol))
+        case _:
+            return value
+    for letter in _PLACES:
+        if letter in letters:
+            value = replaced(value, Symbol(letter), Symbol(f"place {letter}"))
+    return value
 
 
 def _same_name(one: Node, two: Node) -> bool:
@@ -179,6 +232,8 @@ def assigned(relation: Relation, judge: Judge) -> Node | None:
     if set(relation.signs) not in ({"="}, {"in"}):
         return None
     name, *others, last = relation.sides
+    if relation.signs == ("in",) and _is_point(name):
+        return last if isinstance(last, Sequence) and last.open == "{" else None
     if not others and is_name(last) and not is_name(name) and relation.signs == ("=",):
         name, last = last, name
     if name == last:
@@ -190,6 +245,11 @@ def assigned(relation: Relation, judge: Judge) -> Node | None:
     ):
         return last
     return None
+
+
+def _is_point(node: Node) -> bool:
+    """`(x,y)`, before the set of its values."""
+    return isinstance(node, Sequence) and node.open == "(" and named_tuple(node, node)
 
 
 def _names_value(name: Node, value: Node) -> bool:
@@ -221,13 +281,17 @@ def is_name(node: Node) -> bool:
             marked = name.startswith("mark ") or name in ("derivative", "?norm")
             if name == "abs":
                 return isinstance(args[0], Product) and is_name(args[0])
-            leaves = not any(children(n) for n in args if not isinstance(n, Union | Intersection))
+            leaves = not any(
+                children(n) for n in args if not isinstance(n, Union | Intersection | Relation)
+            )
             return marked or (name.startswith("?") and leaves)
         case Product((Symbol("m"), Function(name, _))):
             return name == "mark angle"
         case Product(factors):
             return all(isinstance(each, Symbol) and each.name.isupper() for each in factors)
-        case Ratio(items):
+        case Quotient(Product() as over, Product() as under):
+            return is_name(over) and is_name(under)
+        case Ratio(items) | Union(items) | Intersection(items):
             return all(map(is_name, items))
         case _:
             return False
@@ -281,10 +345,12 @@ def _equations(one: Relation, two: Relation) -> Decision:
         return undecided("equation", "a statement without unknowns")
     if not left.over or not right.over:
         return undecided("equation", "an equation that always holds")
+    if (_is_polar(one) and _is_cartesian(two)) or (_is_polar(two) and _is_cartesian(one)):
+        return undecided("equation", "other coordinates")
     left, right = forms.cleared(left), forms.cleared(right)
     if forms.proportional(left, right) is not None:
         return equal("equation")
-    if symbols(one) != symbols(two) and _is_recursion(one) and _is_recursion(two):
+    if symbols(one) != symbols(two) and is_recursion(one) and is_recursion(two):
         return undecided("equation", "a recursion may count from another place")
     if forms.is_linear(left) and forms.is_linear(right):
         return different("equation", "another equation")
@@ -293,11 +359,22 @@ def _equations(one: Relation, two: Relation) -> Decision:
     return undecided("equation", "two equations that were not shown to have other solutions")
 
 
-def _is_recursion(relation: Relation) -> bool:
-    """`a_{n+1} = 2a_n`: members of one sequence at places with a letter."""
-    stems = [name.partition("_") for name in symbols(relation)]
-    indexed = [stem for stem, _, place in stems if any(map(str.isalpha, place))]
-    return len(set(indexed)) < len(indexed)
+def _is_polar(relation: Relation) -> bool:
+    return bool(symbols(relation) & {"r", "rho", "theta", "phi"})
+
+
+def _is_cartesian(relation: Relation) -> bool:
+    return bool(symbols(relation) & {"x", "y"}) and not _is_polar(relation)
+
+
+def _recursions(one: Relation, two: Relation) -> tuple[Relation, Relation] | None:
+    """Both counted so that the last member stands at the letter, if they are recursions."""
+    if not (is_recursion(one) and is_recursion(two)):
+        return None
+    first, second = shifted(one), shifted(two)
+    if first is None or second is None or symbols(first) != symbols(second):
+        return None
+    return first, second
 
 
 def _is_curve(form: forms.Form) -> bool:
@@ -347,11 +424,23 @@ def _contradict(one: Relation, two: Relation) -> bool:
 
 
 _ORDERED = frozenset(("<", "<=", ">", ">=", "!="))
-_SYMMETRIC = frozenset(("parallel", "perp", "cong", "sim", "iff", "Leftrightarrow"))
+_SYMMETRIC = frozenset(("parallel", "perp", "cong", "sim", "iff", "leftrightarrow"))
 
 
-def _inequalities(one: Relation, two: Relation) -> Decision:
+def _chains(one: Relation, two: Relation, judge: Judge) -> Decision:
+    """`a < b < c` is `c > b > a`."""
+    turned = Relation(two.sides[::-1], tuple(map(sets.flipped, two.signs[::-1])))
+    for other in (two, turned):
+        pairs = zip(one.sides, other.sides, strict=True)
+        if one.signs == other.signs and all(judge(*pair).finding == "equal" for pair in pairs):
+            return equal("inequality")
+    return undecided("inequality", "relations of another form")
+
+
+def _inequalities(one: Relation, two: Relation, judge: Judge) -> Decision:
     """Two-sided inequalities between expressions: the same up to a positive factor."""
+    if len(one.signs) == len(two.signs) > 1:
+        return _chains(one, two, judge)
     if not (len(one.signs) == len(two.signs) == 1):
         return undecided("inequality", "relations of another form")
     try:

@@ -79,8 +79,8 @@ def _both_signs(node: Node) -> tuple[Node, ...]:
             return tuple(Sum(each) for each in _in_one(terms))
         case Product(factors):
             return tuple(Product(each) for each in _in_one(factors))
-        case Sequence("(" | "[" | "]" as opened, closed, items) if (
-            sum(contains(item, PlusMinus) for item in items) == 1
+        case Sequence("(" | "[" | "]" as opened, closed, items) if any(
+            contains(item, PlusMinus) for item in items
         ):
             return tuple(Sequence(opened, closed, each) for each in _in_one(items))
         case Quotient(over, under) if contains(over, PlusMinus):

@@ -127,7 +127,9 @@ class Cursor(ABC):
         words = token.text.lower().split() if token.kind in ("word", "text") else []
         after = self.tokens[min(self.at + 1, len(self.tokens) - 1)].text.lower().split()
         first, second = (*words, *after, "", "")[:2]
-        return first == "where" or (first == "for" and second in ("all", "any", "every", "each"))
+        return first == "where" or (
+            first == "for" and second in ("all", "any", "every", "each", "some")
+        )
 
     def is_plain_qualifier(self) -> bool:
         """Whether what follows only names sets: `for all n ≥ 3` would be a condition."""

@@ -196,7 +196,7 @@ def absolute(at: Calculator, arg: Form) -> Form | None:
 def shifted_factorial(at: Calculator, arg: Form) -> Form | None:
     """(n + 1)! is (n + 1) n!, so that quotients of near factorials come out."""
     if arg.value is not None:
-        return None
+        return _half_factorial(at, arg.value)
     shift = arg.over.get(ONE, Fraction(0))
     if arg.under != {ONE: Fraction(1)} or shift.denominator != 1 or abs(shift) > MAX_SHIFT:
         return opaque("factorial", arg)
@@ -206,6 +206,55 @@ def shifted_factorial(at: Calculator, arg: Form) -> Form | None:
         factor = at.add(base, constant(Fraction(step if shift > 0 else 1 - step)))
         result = at.multiply(result, factor if shift > 0 else at.inverse(factor))
     return result
+
+
+def _half_factorial(at: Calculator, value: Fraction) -> Form | None:
+    """`(n + 1/2)!`, which is Γ(n + 3/2), as a multiple of √π."""
+    if value.denominator != 2 or abs(value) > MAX_HALF:
+        return None
+    result, step = Fraction(1), Fraction(-1, 2)
+    while step < value:
+        step += 1
+        result *= step
+    while step > value:
+        result /= step
+        step -= 1
+    return at.scale(at.power(generator("c:pi"), constant(_HALF)), result)
+
+
+def _gamma(at: Calculator, arg: Form) -> Form | None:
+    """Γ(x + 1) is x!; at zero and below it is no number."""
+    value = arg.value
+    if value is not None and (value.denominator > 2 or (value.denominator == 1 and value < 1)):
+        return None
+    return _factorial(at, at.add(arg, constant(Fraction(-1))))
+
+
+def _zeta(at: Calculator, arg: Form) -> Form | None:
+    """Euler's values at even numbers, and those at zero and below."""
+    value = arg.value
+    if value is None or value.denominator > 1 or abs(value) > MAX_ZETA or value == 1:
+        return None
+    number = int(value)
+    if number <= 0:
+        return constant(-_bernoulli(1 - number) / (1 - number))
+    if number % 2:
+        return None
+    size = abs(_bernoulli(number)) * 2 ** (number - 1) / factorial(number)
+    return at.scale(at.power(generator("c:pi"), constant(value)), size)
+
+
+def _bernoulli(index: int) -> Fraction:
+    """The number of this index, with 1/2 as the one of index 1."""
+    row: list[Fraction] = []
+    for outer in range(index + 1):
+        row.append(Fraction(1, outer + 1))
+        for inner in range(outer, 0, -1):
+            row[inner - 1] = inner * (row[inner - 1] - row[inner])
+    return row[0]
+
+
+MAX_HALF, MAX_ZETA = 100, 20
 
 
 def binomial(at: Calculator, whole: Form, part: Form) -> Form:
@@ -304,6 +353,8 @@ _MEANINGS: dict[str, Callable[..., Form | None]] = {
     "ln": ln,
     "abs": absolute,
     "factorial": shifted_factorial,
+    "Gamma": _gamma,
+    "zeta": _zeta,
     "sin": _sin,
     "cos": _cos,
     "tan": _quotient(_sin, _cos),

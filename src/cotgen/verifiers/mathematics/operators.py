@@ -26,35 +26,55 @@ from cotgen.verifiers.mathematics.parse_brackets import (
 )
 from cotgen.verifiers.mathematics.parse_indices import combinations
 
-RELATIONS = {
-    "=": "=",
-    "<": "<",
-    ">": ">",
-    "\\le": "<=",
-    "\\leq": "<=",
-    "\\leqslant": "<=",
-    "\\ge": ">=",
-    "\\geq": ">=",
-    "\\geqslant": ">=",
-    "\\leqq": "<=",
-    "\\geqq": ">=",
-    "\\lt": "<",
-    "\\gt": ">",
-    "\\ne": "!=",
-    "\\neq": "!=",
-    "\\in": "in",
-    "\\approx": "~",
-    "\\simeq": "~",
-    "\\doteq": "~",
-    "\\equiv": "=",
-} | {
-    f"\\{name}": name
-    for name in (
-        *("notin", "subset", "subseteq", "supset", "supseteq", "parallel", "perp", "cong", "sim"),
-        *("propto", "to", "rightarrow", "Rightarrow", "implies", "iff", "Leftrightarrow"),
-        *("leftrightarrow", "longrightarrow", "mapsto", "mid", "nmid"),
-    )
-}
+RELATIONS = (
+    {
+        "=": "=",
+        "<": "<",
+        ">": ">",
+        "\\le": "<=",
+        "\\leq": "<=",
+        "\\leqslant": "<=",
+        "\\ge": ">=",
+        "\\geq": ">=",
+        "\\geqslant": ">=",
+        "\\leqq": "<=",
+        "\\geqq": ">=",
+        "\\lt": "<",
+        "\\gt": ">",
+        "\\ne": "!=",
+        "\\neq": "!=",
+        "\\in": "in",
+        "\\approx": "~",
+        "\\simeq": "~",
+        "\\doteq": "~",
+        "\\equiv": "=",
+    }
+    | {
+        f"\\{name}": name
+        for name in (
+            *(
+                "notin",
+                "subset",
+                "subseteq",
+                "supset",
+                "supseteq",
+                "parallel",
+                "perp",
+                "cong",
+                "sim",
+            ),
+            *("propto", "to", "implies", "iff", "leftrightarrow", "mapsto", "mid", "nmid"),
+        )
+    }
+    | {
+        "\\rightarrow": "to",
+        "\\longrightarrow": "to",
+        "\\Rightarrow": "implies",
+        "\\Longrightarrow": "implies",
+        "\\Leftrightarrow": "iff",
+        "\\Longleftrightarrow": "iff",
+    }
+)
 RELATION, SET, RATIO, SUM, PRODUCT, SIGN, IMPLICIT, POWER, POSTFIX = range(10, 100, 10)
 CHOOSE = 5
 UNIT = RELATION + 1

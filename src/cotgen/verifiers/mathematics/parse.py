@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeGuard
 
 from cotgen.verifiers.mathematics import effort
 from cotgen.verifiers.mathematics.build import (
@@ -19,11 +20,15 @@ from cotgen.verifiers.mathematics.build import (
     scalar,
     value,
 )
-from cotgen.verifiers.mathematics.cursor import Cursor, key_of
+from cotgen.verifiers.mathematics.cursor import MAX_DEPTH, Cursor, key_of
+from cotgen.verifiers.mathematics.matrix_powers import marked_matrix, matrix_power
 from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
     Based,
     Constant,
     Function,
+    Intersection,
+    Matrix,
     Node,
     Number,
     PlusMinus,
@@ -35,6 +40,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Sequence,
     Symbol,
     TooBig,
+    Union,
     Unreadable,
     Verbatim,
 )
@@ -133,8 +139,39 @@ def _verbatim(tokens: list[Token]) -> Node:
     )
 
 
+_COMPOSED = "\u2218"
+
+
+def _is_composed(node: Node) -> TypeGuard[Function]:
+    return isinstance(node, Function) and _COMPOSED in node.name
+
+
+def _apart(sides: list[Node], signs: list[str]) -> Node:
+    """A relation; `x < 1 \\cup x > 2` says two, for what stands beside the sign is no set."""
+    first = Relation(tuple(sides), tuple(signs))
+    for at, side in enumerate(sides[1:-1], 1):
+        match side:
+            case Union((left, right)) | Intersection((left, right)) if isinstance(
+                left, SCALARS
+            ) and isinstance(right, SCALARS):
+                before = Relation((*sides[:at], left), tuple(signs[:at]))
+                return type(side)((before, _apart([right, *sides[at + 1 :]], signs[at:])))
+    return first
+
+
+def _polar_angle(node: Node) -> Node | None:
+    """The angle in `50\\angle 60^\\circ`, a complex number by its size and direction."""
+    match node:
+        case Function("degree", (Function("mark angle", (Number() as angle,)),)):
+            return Function("degree", (angle,))
+        case _:
+            return None
+
+
 _UNKNOWN_FUNCTIONS = frozenset("fghFGHPQC")
 MAX_SIDES = 50
+_MARKS = {"*": "*", "\\ast": "*", "\\dagger": "*", "'": "'", "\\prime": "'"}
+"""What transposes a matrix, and a star conjugates it too."""
 _SIGNED: dict[str, Callable[[Node], Node]] = {
     "-": negative,
     "+": lambda node: node,
@@ -189,13 +226,30 @@ class _Parser(Cursor):
             return self.word_binding()
         if key == "_":
             return POSTFIX
+        if key == "\\circ":
+            return self.circle_binding()
         if key == "|" and self.bars:
-            return 0
+            return IMPLICIT if self.bar_opens() else 0
         if key == "(" and begins_modulus(self):
             return MODULUS
         if self.is_times():
             return PRODUCT
         return IMPLICIT if self.starts_atom() else 0
+
+    def circle_binding(self) -> int:
+        """The sign between two functions, or of degrees that someone forgot to raise."""
+        before, after = self.tokens[self.at - 1], self.tokens[self.at + 1]
+        between = before.kind == after.kind == "name"
+        alone = before.kind == "number" and after.kind != "name"
+        return POSTFIX if between or alone else 0
+
+    def bar_opens(self) -> bool:
+        """Whether the fourth bar of `||x||y||` opens: as many are left as must be closed then."""
+        after = self.tokens[self.at + 1]
+        if key_of(self.tokens[self.at - 1]) != "|" or after.kind not in ("number", "name"):
+            return False
+        rest = self.tokens[self.at + 1 : self.at + MAX_DEPTH * 2]
+        return sum(key_of(token) == "|" for token in rest) > self.bars
 
     def word_binding(self) -> int:
         if self.joiner() or self.begins_qualifier():
@@ -221,7 +275,7 @@ class _Parser(Cursor):
         token = self.token
         if token.kind in ("number", "name"):
             return True
-        if token.kind == "command":
+        if token.kind == "command" and self.key() not in CLOSING:
             return begins_factor(token)
         if self.key() == "{":
             return self.tokens[self.at + 1].kind != "number"
@@ -279,22 +333,33 @@ class _Parser(Cursor):
     def implicit(self, left: Node) -> Node:
         """Factors side by side; a number before a fraction of numbers is a mixed number."""
         start = self.at
+        if self.key() == "(" and _is_composed(left):
+            return self.applied(left)
         if self.token.kind == "number" and not self.may_precede_number(left):
             return self.mixed(left)
         is_fraction = self.token.kind == "command" and self.token.text in FRACTIONS
         right = self.factor()
         if is_fraction and isinstance(left, Number) and self.tokens[start - 1].kind == "number":
             return mixed(left, right)
+        if isinstance(left, Number) and (angle := _polar_angle(right)) is not None:
+            return product(left, Function("cis", (angle,)))
         called = isinstance(left, Function) and left.name in UNARY
         if called and self.tokens[start].text == "(" and self.tokens[start - 1].text != ")":
             raise Unreadable("unclear where the argument of a function ends")
         return product(left, right)
 
+    def applied(self, composed: Function) -> Node:
+        """`(f \\circ g)(x)` is `f(g(x))`."""
+        node = self.bracketed()
+        for name in reversed(composed.name[1:].split(_COMPOSED)):
+            node = Function(f"?{name}", (node,))
+        return node
+
     def may_precede_number(self, left: Node) -> bool:
-        """`5!7!`, `(x+1) 2`, `i 4` and `2^6 3^5` are products; `x 2` might mean anything."""
+        """`5!7!`, `(x+1) 2`, `i 4` and `x^2 3` are products; `x 2` might mean anything."""
         before = self.tokens[self.at - 1]
         last = left.factors[-1] if isinstance(left, Product) else left
-        raised = isinstance(last, Power) and self.token.spaced and self.ahead(1) == "^"
+        raised = isinstance(last, Power) and self.token.spaced
         grouped = before.kind == "sign" and before.text in ("!", ")")
         named = isinstance(last, Symbol | Constant)  # `(a) 5` is the first of several answers.
         imaginary = last == Constant("i") and before.kind == "name"
@@ -317,21 +382,44 @@ class _Parser(Cursor):
             sides.append(self.expression(RELATION))
             if len(sides) > MAX_SIDES:
                 raise TooBig(f"more than {MAX_SIDES} relations in a row")
-        return Relation(tuple(sides), tuple(signs))
+        return _apart(sides, signs)
 
     def power(self, left: Node) -> Node:
         if self.take("\\circ") or self.circle():
             return self.degrees(scalar(left))
+        if isinstance(left, Matrix) and (marks := self.marks()):
+            return marked_matrix(left, marks)
         if key_of(self.token) in ("*", "+") and self.ahead(1) not in ("(", "{"):
             raise Unreadable("a sign in the place of an exponent")
-        exponent = self.group()
+        exponent = self.digit_above() or self.group()
         if self.key() in ("^", "!"):
             raise Unreadable("unclear what an exponent holds")
         if is_combination(left, exponent):
             return combination(left, exponent)
         if exponent == MINUS_ONE and isinstance(left, Symbol) and self.calls(left):
             return self.call(f"{left.name}^-1")
-        return power(left, exponent)
+        return matrix_power(left, exponent) if isinstance(left, Matrix) else power(left, exponent)
+
+    def digit_above(self) -> Node | None:
+        """`4^26^2` has two exponents: TeX takes one digit, and cannot take 26."""
+        digits = self.token.text if self.token.kind == "number" else ""
+        if len(digits) < 2 or not digits.isdigit() or self.ahead(1) != "^":
+            return None
+        self.tokens = self.tokens.copy()
+        self.tokens[self.at] = Token("number", digits[1:], spaced=True)
+        return Number(value(digits[0]))
+
+    def marks(self) -> str:
+        """Step over the primes or stars above a matrix: as many `'` or `*`."""
+        braced = self.key() == "{"
+        at = self.at + braced
+        while key_of(self.tokens[at]) in _MARKS:
+            at += 1
+        found = "".join(_MARKS[key_of(token)] for token in self.tokens[self.at + braced : at])
+        if not found or len(set(found)) > 1 or (braced and key_of(self.tokens[at]) != "}"):
+            return ""
+        self.at = at + braced
+        return found
 
     def degrees(self, angle: Node) -> Node:
         """An angle, or a temperature where C or F follows."""
@@ -351,19 +439,37 @@ class _Parser(Cursor):
         if key == "_":
             return self.subscript(left)
         if key == "!":
-            if not self.take("!"):
-                return Function("factorial", (scalar(left),))
-            if self.key() == "!":
-                raise Unreadable("unclear which factorial this is")
-            return Function("double factorial", (scalar(left),))
+            return self.factorial(left)
+        if key == "\\circ":
+            return (
+                self.composed(left) if isinstance(left, Symbol | Function) else self.degrees(left)
+            )
         if key == "\\degree":
             return self.degrees(scalar(left))
         if key == "'":
+            if isinstance(left, Matrix):
+                return marked_matrix(left, "'")
+            if isinstance(left, Number):
+                return Function("?minutes", (left,))
             if not isinstance(left, Symbol):
                 raise Unreadable("a prime after no name")
             primed = Symbol(left.name + "'")
             return self.call(primed.name) if self.calls(primed) else primed
         return Function("percent", (scalar(left),))
+
+    def factorial(self, left: Node) -> Node:
+        if not self.take("!"):
+            return Function("factorial", (scalar(left),))
+        if self.key() == "!":
+            raise Unreadable("unclear which factorial this is")
+        return Function("double factorial", (scalar(left),))
+
+    def composed(self, left: Node) -> Node:
+        """`f \\circ g`: one after the other."""
+        right = self.step()
+        if not isinstance(left, Symbol | Function) or right.kind != "name":
+            raise Unreadable("a sign for functions between something else")
+        return Function(f"?{left.name.removeprefix('?')}{_COMPOSED}{right.text}", ())
 
     def subscript(self, left: Node) -> Node:
         """`x_1` is a name, `1011_2` a number in base 2."""
@@ -415,8 +521,21 @@ class _Parser(Cursor):
         return False
 
     def call(self, name: str) -> Node:
+        if name in ("P", "E") and (bar := self.condition_bar()):
+            stop = self.closing("(", ")")
+            parts = self.apart(self.at + 1, bar), self.apart(bar + 1, stop)
+            self.at = stop + 1
+            return Function(f"?{name}|", parts)
         inner = self.group()
         return Function(f"?{name}", inner.items if isinstance(inner, Sequence) else (inner,))
+
+    def condition_bar(self) -> int:
+        """Where the bar stands in `P(A|B)`, the only one in its brackets; 0 if nowhere."""
+        if self.key() != "(":
+            return 0
+        places = range(self.at + 1, self.closing("(", ")"))
+        bars = [at for at in places if key_of(self.tokens[at]) in ("|", "\\mid", "\\vert")]
+        return bars[0] if len(bars) == 1 and self.at + 1 < bars[0] < places[-1] else 0
 
     # -- what an expression begins with ---------------------------------------------------------
 

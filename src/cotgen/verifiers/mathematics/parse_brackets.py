@@ -7,6 +7,7 @@ from itertools import pairwise
 from cotgen.verifiers.mathematics.build import scalar
 from cotgen.verifiers.mathematics.cursor import Cursor, Joined, key_of
 from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
     Function,
     Intersection,
     Matrix,
@@ -44,9 +45,33 @@ def together(items: list[Node], joined: Joined) -> Node:
     )
     if conditions and joined and len(set(map(symbols, items))) == 1:
         return Union(tuple(items)) if joined == "or" else Intersection(tuple(items))
+    items = _under_one_modulus(items)
     if joined == "or" and _says_of_several(items):
         return Union(tuple(items))
     return Sequence("", "", tuple(items))
+
+
+def _under_one_modulus(items: list[Node]) -> list[Node]:
+    """`n \\equiv 2, 3 \\pmod 4`: the modulus at the end is that of each."""
+    by, name = _modulus(items[-1]), items[0].sides[0] if isinstance(items[0], Relation) else None
+    if by is None or any(_modulus(item) is not None for item in items[:-1]):
+        return items
+    found: list[Node] = []
+    for item in items:
+        value = item.sides[-1] if isinstance(item, Relation) else item
+        if isinstance(item, Relation) and (item.signs != ("=",) or item.sides[0] != name):
+            return items
+        if not isinstance(value, SCALARS):
+            return items
+        under = value if _modulus(value) else Function("residue", (value, by))
+        found.append(under if name is None else Relation((name, under), ("=",)))
+    return found
+
+
+def _modulus(node: Node) -> Node | None:
+    last = node.sides[-1] if isinstance(node, Relation) else node
+    is_class = isinstance(last, Function) and last.name == "residue"
+    return last.args[1] if isinstance(last, Function) and is_class else None
 
 
 def _says_of_several(items: list[Node]) -> bool:
@@ -155,7 +180,11 @@ def absolute(parser: Cursor) -> Node:
     parser.expect(_BARS[opened])
     if isinstance(inner, Matrix):
         return Function("det", (inner,))
-    return Function("?norm" if opened == "\\|" else "abs", (scalar(inner),))
+    return Function("?norm" if opened == "\\|" or _is_vector(inner) else "abs", (scalar(inner),))
+
+
+def _is_vector(node: Node) -> bool:
+    return isinstance(node, Function) and node.name == "mark vec"
 
 
 def fenced(parser: Cursor) -> Node:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from cotgen.verifiers.mathematics.build import MINUS_ONE, ONE, negative, quotient, scalar, value
 from cotgen.verifiers.mathematics.cursor import Cursor
+from cotgen.verifiers.mathematics.matrix_powers import adjugate, conjugated, trace
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
     Function,
@@ -37,7 +38,9 @@ UNARY = vocabulary(
 )
 ELLIPSES = vocabulary("ldots dots cdots dotsc dotsb vdots ddots")
 FRACTIONS = frozenset(("frac", "dfrac", "tfrac", "cfrac"))
-_SHAPES = {f"var{name}": name for name in ("epsilon", "theta", "phi", "rho", "sigma", "pi")}
+_SHAPES = {f"var{name}": name for name in ("epsilon", "theta", "phi", "rho", "sigma", "pi")} | {
+    "ell": "l"
+}
 """Two shapes of one letter."""
 _INVERSES = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")} | {
     name: f"arc{name}" for name in ("sinh", "cosh", "tanh")
@@ -87,6 +90,11 @@ _WORDS = {
     "arcosh": "arccosh",
     "artanh": "arctanh",
     "adjugate": "adjugate",
+    "adj": "adj",
+    "gcd": "gcd",
+    "lcm": "lcm",
+    "tr": "tr",
+    "trace": "tr",
 } | {name: name for name in UNARY}
 """Functions whose name is written as a word."""
 _NO_OTHER_WORDS = {"cis"} | {word for word in _WORDS if word.endswith("h")}
@@ -108,7 +116,7 @@ def names_function(parser: Cursor) -> bool:
     token, after = parser.token, parser.ahead(1)
     if token.kind not in ("word", "text") or token.text.lower() not in _WORDS:
         return False
-    return after in ("(", "{", "\\{") or token.text.lower() in _NO_OTHER_WORDS
+    return after in ("(", "{", "\\{", "\\begin") or token.text.lower() in _NO_OTHER_WORDS
 
 
 def word_function(parser: Cursor) -> Node:
@@ -120,6 +128,8 @@ def command(parser: Cursor, name: str) -> Node:
     """What a command stands for, which has just been stepped over."""
     if name in _ATOMS:
         return _ATOMS[name](parser)
+    if name in ("Gamma", "zeta") and parser.key() == "(":
+        return Function(name, (scalar(parser.bracketed()),))
     if name in GREEK:
         return Symbol(_SHAPES.get(name, name))
     if name in UNARY:
@@ -270,13 +280,18 @@ def _marked(name: str) -> Callable[[Cursor], Node]:
     def read(parser: Cursor) -> Node:
         if name == "hat" and _unit_vector(parser):
             return Symbol(f"hat {_unit_vector(parser, step=True)}")
-        return marked(name, scalar(parser.group()))
+        inner = parser.group()
+        if isinstance(inner, Matrix) and name == "bar":
+            return conjugated(inner)
+        return marked(name, scalar(inner))
 
     return read
 
 
 def marked(name: str, inner: Node) -> Node:
     """Capital letters together are one name: the line AB is the line BA, the vector is not."""
+    if name == "bar" and isinstance(inner, Function) and inner.name == "mark bar":
+        return inner.args[0]  # The conjugate of a conjugate, what is not outside of a set.
     letters = inner.factors if isinstance(inner, Product) else ()
     if not letters or not all(isinstance(each, Symbol) and each.name.isupper() for each in letters):
         return Function(f"mark {name}", (inner,))
@@ -339,6 +354,16 @@ def _determinant(parser: Cursor) -> Node:
     return Function("det", (inner if isinstance(inner, Matrix) else scalar(inner),))
 
 
+def _of_matrix(name: str, meaning: Callable[[Matrix], Node]) -> Callable[[Cursor], Node]:
+    """A function of a matrix; of a matrix that is only named it is a value with a name."""
+
+    def read(parser: Cursor) -> Node:
+        inner = parser.bracketed() if parser.key() == "(" else parser.group()
+        return meaning(inner) if isinstance(inner, Matrix) else Function(name, (scalar(inner),))
+
+    return read
+
+
 def _nested_lists(parser: Cursor) -> Node:
     """`Matrix([[1,2],[3,4]])`."""
     inner = parser.bracketed()
@@ -382,6 +407,10 @@ _ATOMS: dict[str, Callable[[Cursor], Node]] = {
     "jmath": lambda _: Symbol("jmath"),
     "top": lambda _: Symbol("top"),
     "det": _determinant,
+    "tr": _of_matrix("?tr", trace),
+    "trace": _of_matrix("?tr", trace),
+    "adj": _of_matrix("?adj", adjugate),
+    "adjugate": _of_matrix("?adj", adjugate),
     "Matrix": _nested_lists,
     "rational": _two("a fraction"),
     "cbrt": lambda parser: Root(scalar(parser.group()), 3),

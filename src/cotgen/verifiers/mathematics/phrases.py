@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from cotgen.verifiers.mathematics.amounts import compound
-from cotgen.verifiers.mathematics.based import based
+from cotgen.verifiers.mathematics.based import based, prefixed
 from cotgen.verifiers.mathematics.dates import ordinal_number, read_clock, read_date
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
@@ -88,7 +88,7 @@ def _with_figures(flat: str) -> Meaning | None:
     number = ordinal_number(flat)
     if number is not None:
         return Meaning(_place(number))
-    node = based(flat) or compound(flat) or _set_of_numbers(flat.lower())
+    node = prefixed(flat) or based(flat) or compound(flat) or _set_of_numbers(flat.lower())
     return Meaning(node) if node is not None else None
 
 
@@ -280,6 +280,8 @@ class Option(NamedTuple):
     content: str
 
 
+_NAME = re.compile(r"[A-Z][a-z]{2,20}(?: [A-Z][a-z]{2,20})?")
+"""What may follow the bare letter of an option: `C Cecile`."""
 _LETTERED = re.compile(r"\(([A-J])\)(?=\s)")
 
 
@@ -305,6 +307,8 @@ def option(flat: str) -> Option | None:
     if letter not in _LETTERS_OF_OPTIONS or _ANOTHER_OPTION.search(content):
         return None
     bare = found[3] is not None
+    if bare and content and letter in _LETTERS_OF_OPTIONS[1:8] and _NAME.fullmatch(content):
+        return Option(letter, content)
     if bare and (flat[found.end(3) : found.end(3) + 1] == " " if content else letter in "IJ"):
         return None
     if content and ((found[1] or "A").islower() or not _apart(flat, found)):

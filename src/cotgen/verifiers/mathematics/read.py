@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cotgen.verifiers.mathematics.labels import labelled
 from cotgen.verifiers.mathematics.nodes import (
     Choice,
     Clock,
@@ -91,6 +92,9 @@ def read(text: str) -> Answer:
     said = _said(flat, key)
     if said is not None:
         return said
+    parts = labelled(cleaned)
+    if parts and (several := _in_parts(parts, key)) is not None:
+        return several
     twice = _said_twice(flat) if flat.endswith(")") else None
     try:
         return _mathematics(twice or cleaned, key)
@@ -165,6 +169,28 @@ def _in_words(cleaned: str, flat: str, key: str, problem: str) -> Answer:
     return Answer(key, () if text is None else (text,), problem=problem)
 
 
+def _in_parts(parts: list[str], key: str) -> Answer | None:
+    """Labelled parts as values under names; `x = 3` behind a label says 3."""
+    items: list[Node] = []
+    for number, part in enumerate(parts, 1):
+        node = _single(part)
+        if node is None:
+            return None
+        items.append(Relation((Symbol(f"part {number}"), node), ("=",)))
+    return Answer(key, (Sequence("", "", tuple(items)),))
+
+
+def _single(part: str) -> Node | None:
+    readings = read(part).readings
+    if len(readings) != 1:
+        return None
+    match readings[0]:
+        case Relation((Symbol(), value), ("=",)):
+            return value
+        case node:
+            return node
+
+
 _ROW = re.compile(r"[0-9]{1,9}(?: [0-9]{1,9}){1,30}")
 _LISTED = 3
 """So many numbers side by side are listed, not multiplied."""
@@ -232,6 +258,12 @@ _ENDS_OF_ABOUT = (")", "}", "y", "x", "x.", "d")
 _NAMED = re.compile(
     r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){1,80}(?:=|\\approx(?![A-Za-z]))\s*"
 )
+_CALLED = re.compile(
+    r"\A(?:\\text ?\{ ?)?(?:the )?(?:domain|range|solutions?|solution set|area|perimeter"
+    r"|volume|slope|cent(?:er|re)|radius|vertex|minimum|maximum|roots?|zeros?|total|probability|sum"
+    r"|product|length|distance|interval|vertices|foci|intercepts?)(?: ?:(?: ?\})?| ?\} ?:)\s*",
+    re.IGNORECASE,
+)
 _ANGLE = re.compile(r"\Am? ?\\angle ?\{?[A-Z]{1,3}\}? ?= ?")
 _LAST_SIGN = re.compile(r"(?:\\?%|\^ ?(?:\\circ|\{ ?\\circ ?\}) ?)\Z")
 
@@ -272,6 +304,9 @@ def _without_about(text: str) -> tuple[str, bool]:
 
 def _without_name(text: str) -> tuple[str, bool]:
     """The value in `Total cost = 5` or `\\angle A = 45`; true if it is only approximate."""
+    called = _CALLED.match(text) if ":" in text[:40] else None
+    if called and ":" not in text[called.end() :]:
+        return text[called.end() :], False
     named = _NAMED.match(text)
     if named and re.search(r"[A-Za-z]{4}", named[0].replace("text", "").replace("approx", "")):
         return text[named.end() :], "\\approx" in named[0]

@@ -130,10 +130,17 @@ def _infinite(one: Node, two: Node) -> Decision | None:
     if found[0] == found[1]:
         return equal("exact")
     if any(
-        value is None and _is_undefined(node) for node, value in zip((one, two), found, strict=True)
+        value is None and (_has_limits(node) or _is_undefined(node))
+        for node, value in zip((one, two), found, strict=True)
     ):
         return undecided("exact", "an expression without a value")
     return different("exact", "one of them is infinite, or both are with other signs")
+
+
+def _has_limits(node: Node) -> bool:
+    """Whether a sum, an integral or a limit is in it, which may have no end."""
+    own = isinstance(node, Function) and node.name in _WITH_LIMITS
+    return own or any(map(_has_limits, children(node)))
 
 
 def _is_undefined(node: Node) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cmp_to_key
 from itertools import pairwise
+from typing import TypeGuard
 
-from cotgen.verifiers.mathematics import algebra, forms
+from cotgen.verifiers.mathematics import algebra, forms, numeric, solutions
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
     Constant,
@@ -15,8 +16,10 @@ from cotgen.verifiers.mathematics.nodes import (
     Intersection,
     Node,
     Number,
+    Numbers,
     PlusMinus,
     Product,
+    Quotient,
     Reals,
     Relation,
     Sequence,
@@ -27,6 +30,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Where,
     Without,
     children,
+    contains,
     symbols,
 )
 from cotgen.verifiers.mathematics.scalars import order
@@ -71,6 +75,29 @@ def intervals(node: Node) -> tuple[Interval, ...]:
     return _merged(_parts(node))
 
 
+def is_trivial(parts: tuple[Interval, ...]) -> bool:
+    """Whether these are all real numbers, or none."""
+    return not parts or (parts[0].low == _MINUS_INFINITY and parts[0].high == _INFINITY)
+
+
+def is_unsolved(node: Node) -> bool:
+    """Whether a node is an inequality that is no line in its unknown: `x^2 < 4`."""
+    if isinstance(node, Union | Intersection) or (isinstance(node, Sequence) and not node.open):
+        return any(map(is_unsolved, children(node)))
+    if not isinstance(node, Relation) or node.signs == ("in",):
+        return False
+    return not all(_is_line(side) for side in node.sides if symbols(side))
+
+
+def _is_line(side: Node) -> bool:
+    if isinstance(side, Function) and side.name == "abs":
+        return all(map(_is_line, side.args))
+    try:
+        return _is_unknown(side) or forms.line(algebra.normal(side)) is not None
+    except Unreadable:
+        return False
+
+
 def same(one: tuple[Interval, ...], two: tuple[Interval, ...]) -> bool:
     """Whether two sets are the same."""
     return len(one) == len(two) and all(
@@ -92,9 +119,7 @@ def _parts(node: Node) -> list[Interval]:
         case Intersection(parts):
             return _common(parts)
         case Where(Symbol() as name, conditions):
-            if any(symbols(each) - {name.name} for each in conditions):
-                raise Unreadable("a set with other unknowns")
-            return _common(conditions)
+            return _described(name, conditions)
         case Without(whole, part):
             return _without(_parts(whole), part)
         case Sequence():
@@ -119,6 +144,80 @@ def _from_sequence(node: Sequence) -> list[Interval]:
             return [Interval(item, item, False, False) for item in items]
         case _:
             raise Unreadable("no set of numbers")
+
+
+_WHOLE = frozenset(("Z", "Z+", "N", "N+", "N*", "N0"))
+
+
+def _described(name: Symbol, conditions: tuple[Node, ...]) -> list[Interval]:
+    """What meets all conditions, which may be equations here; perhaps whole numbers only."""
+    if any(symbols(each) - {name.name} for each in conditions):
+        raise Unreadable("a set with other unknowns")
+    kinds = {
+        each.sides[1].name
+        for each in conditions
+        if isinstance(each, Relation) and each.signs == ("in",) and _names_whole(each.sides[1])
+    }
+    others = [each for each in conditions if not _is_whole_condition(each)]
+    if not others:
+        raise Unreadable("no set of real numbers")
+    found = _merged(_common(tuple(map(_solved_set, others))))
+    return list(found) if not kinds else _whole_members(found, kinds)
+
+
+def _names_whole(node: Node) -> TypeGuard[Numbers]:
+    return isinstance(node, Numbers) and node.name in _WHOLE
+
+
+def _is_whole_condition(node: Node) -> bool:
+    return isinstance(node, Relation) and node.signs == ("in",) and _names_whole(node.sides[1])
+
+
+def _solved_set(condition: Node) -> Node:
+    """An equation as the set of its solutions."""
+    match condition:
+        case Relation((left, right), ("=",)):
+            gap = Sum((left, Product((Number(Fraction(-1)), right))))
+            zeros = solutions.signs(gap).zeros
+            return Sequence("{", "}", tuple(zero.value for zero in zeros if zero.defined))
+        case _:
+            return condition
+
+
+def _whole_members(parts: tuple[Interval, ...], kinds: set[str]) -> list[Interval]:
+    """The whole numbers in intervals; whether 0 is a natural number is not known."""
+    if kinds & {"Z+", "N+", "N*"}:
+        parts = tuple(_overlap_all(parts, Interval(Number(Fraction(1)), _INFINITY, False, True)))
+    elif kinds & {"N", "N0"}:
+        parts = tuple(_overlap_all(parts, Interval(Number(Fraction(0)), _INFINITY, False, True)))
+    members: list[Interval] = []
+    for part in parts:
+        if part.low == _MINUS_INFINITY or part.high == _INFINITY:
+            raise Unreadable("a set of whole numbers without end")
+        low, high = _floor(part.low), _floor(part.high)
+        if high - low > MAX_PARTS:
+            raise Unreadable(f"a set of more than {MAX_PARTS} parts")
+        for value in range(low, high + 1):
+            members += _overlap(part, _point(value))
+    if "N" in kinds and any(order(each.low, Number(Fraction(0))) == 0 for each in members):
+        raise Unreadable("zero may be a natural number or not")
+    return members
+
+
+def _overlap_all(parts: tuple[Interval, ...], other: Interval) -> list[Interval]:
+    return [each for part in parts for each in _overlap(part, other)]
+
+
+def _point(value: int) -> Interval:
+    return Interval(Number(Fraction(value)), Number(Fraction(value)), False, False)
+
+
+def _floor(node: Node) -> int:
+    value = algebra.normal(node).value
+    found = numeric.floor(node) if value is None else value.numerator // value.denominator
+    if found is None:
+        raise Unreadable("two numbers whose order was not found")
+    return found
 
 
 def _common(parts: tuple[Node, ...]) -> list[Interval]:
@@ -192,7 +291,11 @@ def _from_pair(left: Node, right: Node, sign: str) -> list[Interval]:
     if isinstance(left, Function) and left.name == "abs" and not symbols(right):
         return _from_absolute(left.args[0], right, sign)
     if not _is_unknown(left) or symbols(right):
-        left, right, sign = _solved(left, right, sign)
+        gap = Sum((left, Product((Number(Fraction(-1)), right))))
+        line = forms.line(algebra.normal(gap))
+        if line is None or contains(gap, Quotient):
+            return _where_signed(gap, sign)
+        left, right, sign = _solved(line, sign)
     if sign == "!=":
         return _without(_parts(Reals()), Sequence("{", "}", _both(right)))
     return [_half(sign, right)]
@@ -212,15 +315,28 @@ def _both(node: Node) -> tuple[Node, ...]:
     return (node,)
 
 
-def _solved(left: Node, right: Node, sign: str) -> tuple[Node, Node, str]:
+def _solved(line: tuple[str, Fraction, Fraction], sign: str) -> tuple[Node, Node, str]:
     """A linear inequality with the unknown alone on the left."""
-    form = algebra.normal(Sum((left, Product((Number(Fraction(-1)), right)))))
-    line = forms.line(form)
-    if line is None:
-        raise Unreadable("a relation that is not linear")
     name, slope, rest = line
     value = Number(-rest / slope)
     return Symbol(name), value, sign if slope > 0 else flipped(sign)
+
+
+def _where_signed(gap: Node, sign: str) -> list[Interval]:
+    """Where a quotient of polynomials is below, at or above zero."""
+    found = solutions.signs(gap)
+    ends = [_MINUS_INFINITY, *(zero.value for zero in found.zeros), _INFINITY]
+    parts: list[Interval] = []
+    current = found.first
+    for place, (low, high) in enumerate(pairwise(ends)):
+        if place and found.zeros[place - 1].odd:
+            current = -current
+        if sign == "!=" or (sign[0] == ">") == (current > 0):
+            parts.append(Interval(low, high, True, True))
+    if sign in ("<=", ">="):
+        defined = (zero.value for zero in found.zeros if zero.defined)
+        parts += [Interval(value, value, False, False) for value in defined]
+    return parts
 
 
 def _from_absolute(inner: Node, bound: Node, sign: str) -> list[Interval]:

@@ -28,6 +28,13 @@ _FORMS = (
         r"\\begin{cases}\1\\end{cases}",
     ),
     ("t.", re.compile(r"\\(?:left|right) ?\.(?![0-9])"), ""),
+    (
+        "t{",
+        re.compile(r"\\text ?\{([^{}\\]{0,60})\\text ?\{([^{}\\]{1,60})\}([^{}\\]{0,60})\}"),
+        r"\\text{\1\2\3}",
+    ),
+    ("\\math", re.compile(r"\\math(?:cal|scr|frak) ?\{ ?([A-Za-z]) ?\}"), r"\1"),
+    ("Rs", re.compile(r"\\(?:text|mathrm) ?\{ ?Rs\.? ?\}"), "Rs. "),
     ("}", re.compile(r"(?<![A-Za-z^_}])\{([-+:=<>*/])\}"), r"\1"),
     ("}}", re.compile(r"\^\{(-?[0-9])\}(?=\})"), r"^\1"),
     ("10", re.compile(r"(?<=[0-9])( ?)[xX] ?10 ?(?:\^|\*\*)"), r"\\times 10^"),

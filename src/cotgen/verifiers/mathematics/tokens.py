@@ -160,6 +160,9 @@ def _text(command: str, content: str, spaced: bool) -> Iterator[Token]:
         yield Token("name", stripped, spaced)
     elif stripped in _WORD_COMMANDS and command in _UPRIGHT:
         yield Token("command", _WORD_COMMANDS[stripped], spaced)
+    elif stripped.endswith((" and", " or")) and stripped.count(" ") == 1:
+        unit, joiner = stripped.split()
+        yield from (Token("text", unit, spaced), Token("word", joiner, True))
     elif stripped:
         yield Token("text", stripped, spaced)
 
@@ -229,10 +232,16 @@ def _letters(piece: str, spaced: bool) -> Iterator[Token]:
         yield Token("name", piece, spaced)
     elif piece.lower() in _WORD_COMMANDS:
         yield Token("command", _WORD_COMMANDS[piece.lower()], spaced)
-    elif len(piece) > 3 or piece.lower() in _UNIT_WORDS or piece.lower() in _SMALL_WORDS:
+    elif len(piece) > 3 or piece.lower() in _UNIT_WORDS or _is_small_word(piece, spaced):
         yield Token("word", piece, spaced)
     else:
         yield Token("letters", piece, spaced)
+
+
+def _is_small_word(piece: str, spaced: bool) -> bool:
+    """`no`; two capitals with no blank before them, as in `\\frac{NO}{BO}`, are points."""
+    points = len(piece) == 2 and piece.isupper() and not spaced and piece != "OR"
+    return piece.lower() in _SMALL_WORDS and not points
 
 
 def _names(token: Token, before: Token | None) -> Iterator[Token]:

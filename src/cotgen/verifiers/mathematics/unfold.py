@@ -41,7 +41,9 @@ MAX_BITS = 20_000
 MAX_CANDIDATES = 20
 """Values of which the largest is looked for where they are no plain numbers."""
 MAX_ORDER = 4
-"""Rows of a determinant that is worked out."""
+"""Rows of a determinant that is worked out whatever its entries are."""
+MAX_ELIMINATED, MAX_ENTRY_BITS = 20, 64
+"""Rows and entries of one of numbers."""
 
 _ONE = Number(Fraction(1))
 _MINUS_ONE = Number(Fraction(-1))
@@ -155,9 +157,39 @@ def _det(matrix: Node) -> Node | None:
     if not isinstance(matrix, Matrix):
         return None
     rows = matrix.rows
-    if len(rows) != len(rows[0]) or len(rows) > MAX_ORDER:
+    if len(rows) != len(rows[0]):
         return None
+    if len(rows) > MAX_ORDER:
+        return _of_numbers(rows)
     return _expanded(rows)
+
+
+def _of_numbers(rows: tuple[tuple[Node, ...], ...]) -> Node | None:
+    """The determinant of rational numbers, by elimination."""
+    size = len(rows)
+    if size > MAX_ELIMINATED:
+        return None
+    effort.spend(size**3)
+    values = [[algebra.normal(entry).value for entry in row] for row in rows]
+    left = [[value for value in row if value is not None] for row in values]
+    if any(len(row) < size or max(map(_bits, row)) > MAX_ENTRY_BITS for row in left):
+        return None
+    result = Fraction(1)
+    for at in range(size):
+        pivot = next((row for row in range(at, size) if left[row][at]), None)
+        if pivot is None:
+            return Number(Fraction(0))
+        if pivot != at:
+            left[at], left[pivot], result = left[pivot], left[at], -result
+        result *= left[at][at]
+        for row in left[at + 1 :]:
+            factor = row[at] / left[at][at]
+            row[at:] = [a - factor * b for a, b in zip(row[at:], left[at][at:], strict=True)]
+    return Number(result)
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 def _expanded(rows: tuple[tuple[Node, ...], ...]) -> Node:
@@ -313,6 +345,28 @@ def _abs(node: Node) -> Node | None:
     return None if other is None else Root(Product((node, other)), 2)
 
 
+def _arg(node: Node) -> Node | None:
+    """The angle of a complex number, by the signs of its parts."""
+    real, imaginary = _real_part(node), _imaginary_part(node)
+    if real is None or imaginary is None:
+        return None
+    across, up = _sign(real), _sign(imaginary)
+    if across is None or up is None or across == up == 0:
+        return None
+    if across == 0:
+        return Product((Number(Fraction(up, 2)), _PI))
+    angle = Function("arctan", (Quotient(imaginary, real),))
+    return angle if across > 0 else Sum((angle, Product((Number(Fraction(up or 1)), _PI))))
+
+
+def _sign(node: Node) -> int | None:
+    value = algebra.normal(node).value
+    return numeric.sign(node) if value is None else (value > 0) - (value < 0)
+
+
+_PI = Constant("pi")
+
+
 def _cis(angle: Node) -> Node:
     return Sum((Function("cos", (angle,)), Product((_I, Function("sin", (angle,))))))
 
@@ -367,6 +421,7 @@ _MEANINGS: dict[str, Callable[..., Node | None]] = {
     "Im": _imaginary_part,
     "abs": _abs,
     "cis": _cis,
+    "arg": _arg,
     "sech": _over("cosh"),
     "csch": _over("sinh"),
     "coth": _over("tanh"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from fractions import Fraction
 
@@ -51,9 +52,22 @@ _ABOUT = frozenset(("about", "approximately", "approx", "around", "roughly", "ne
 
 
 def _canonical(text: Text) -> tuple[str, ...]:
-    words = tuple(_SPELLINGS.get(word, word) for word in map(calendar_word, text.words))
+    folded = (word if word.isascii() else _without_accents(word) for word in text.words)
+    words = tuple(_SPELLINGS.get(word, word) for word in map(calendar_word, folded))
+    if len(words) == 2 and words[1] == "quadrant" and words[0] in _QUADRANTS:
+        return ("quadrant", _QUADRANTS[words[0]])
     on_a_day = len(words) == 2 and words[0] in ("on", "in") and words[1] in _CALENDAR
     return words[1:] if on_a_day else words
+
+
+_QUADRANTS = {"first": "i", "second": "ii", "third": "iii", "fourth": "iv"}
+
+
+def _without_accents(word: str) -> str:
+    """Letters of the Latin alphabet without what stands above or below them."""
+    parts = unicodedata.normalize("NFKD", word)
+    plain = "".join(part for part in parts if not unicodedata.combining(part))
+    return plain if plain.isascii() else word
 
 
 _CALENDAR = frozenset((*WEEKDAYS, *MONTHS))
@@ -79,11 +93,27 @@ def _same_letters(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
 
 def _same_members(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
     """`Alice and Bob` in either order."""
-    if len(one) != len(two) or "respectively" in one + two:
+    if "respectively" in one + two:
         return False
-    if "and" not in one:
-        return set(one) <= _NAMES and Counter(one) == Counter(two)
-    return Counter(_members(one)) == Counter(_members(two))
+    known = [sorted(word for word in words if word != "and") for words in (one, two)]
+    if len(known[0]) > 1 and {*known[0], *known[1]} <= _LISTABLE:
+        return known[0] == known[1]
+    if len(one) != len(two):
+        return False
+    pairs = _pairs(one), _pairs(two)
+    if all(pairs):
+        return pairs[0] == pairs[1]
+    return "and" in one and Counter(_members(one)) == Counter(_members(two))
+
+
+def _pairs(words: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Who has what in `Anna: 5, Ben: 7`, where each is named once."""
+    rest = [word for word in words if word != "and"]
+    names, numbers = rest[::2], rest[1::2]
+    known = len(names) == len(numbers) == len(set(names)) > 1 and all(map(str.isalpha, names))
+    if not known or not all(map(_FIGURES.fullmatch, numbers)):
+        return set()
+    return set(zip(names, numbers, strict=True))
 
 
 def _members(words: tuple[str, ...]) -> list[str]:
@@ -140,12 +170,24 @@ def _beside_yes_or_no(word: str, long: tuple[str, ...]) -> Decision | None:
 def _other_length(one: tuple[str, ...], two: tuple[str, ...]) -> Decision:
     if {one, two} <= _SOLUTIONS:
         return different("text", "another number of solutions")
+    for short, long in ((one, two), (two, one)):
+        if len(short) == 1 and len(long) == 2 and long[0] in _HEADED and _is_roman(short[0]):
+            same = long[1] == short[0]
+            return equal("text") if same else different("text", "another number or letter")
     if _is_one_of(one, two) or _is_one_of(two, one):
         return different("text", "one name instead of several")
     for short, long in ((one, two), (two, one)):
         if long[:-1] == short and long[-1] in _HEADS and short[-1] in _ADJECTIVES:
             return equal("text")
     return undecided("text", "other words may mean the same")
+
+
+_HEADED = vocabulary("quadrant statement graph case figure plan team")
+
+
+def _is_roman(word: str) -> bool:
+    """The number in `quadrant II`, which may stand alone."""
+    return re.fullmatch(r"[ivx]{1,4}", word) is not None
 
 
 def _is_one_of(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
@@ -172,12 +214,17 @@ def _compare_words(one: str, two: str, first: str, second: str, *, alone: bool) 
     if any(first in kind and second in kind for kind in _KINDS):
         return different("text", "another word of its kind")
     if one[0].isupper() and two[0].isupper() and (first in _NAMES) + (second in _NAMES):
-        if first[:3] != second[:3]:
+        if first[:3] != second[:3] or (_is_full(first) and _is_full(second)):
             return different("text", "another name")
         return undecided("text", "a name that begins like the other")
     if Counter(first) == Counter(second):
         return undecided("text", "the same letters may be a product")
     return undecided("text", "another word may mean the same")
+
+
+def _is_full(name: str) -> bool:
+    """Whether a name is known and is short for no other."""
+    return name in _NAMES and name not in _SHORT
 
 
 _FIGURES = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
@@ -223,8 +270,8 @@ converge diverge
 always sometimes never
 possible impossible
 linear quadratic cubic quartic quintic exponential logarithmic
-circle parabola hyperbola line point
-ellipse parabola hyperbola line point
+circle ellipse parabola hyperbola line point
+square rectangle rhombus parallelogram trapezoid kite
 triangle square pentagon hexagon heptagon octagon nonagon decagon circle
 triangle rectangle circle pentagon hexagon
 scalene isosceles
@@ -261,7 +308,7 @@ apple banana cherry grape lemon pear
 """),
 )
 _NAMES = vocabulary(
-    "aaron adam aisha alan alex alexander alice amanda amy andrea andrew angela anita anna "
+    "aaron adam aisha alan alex alexander alice amanda amy andrea andrew angela anita ann anna "
     "anne anthony barbara ben benjamin beth betty bill billy bob bobby brandon brenda brian "
     "briana bruce carl carla carlos carol caroline cathy charles charlie charlotte chloe "
     "chris christina christine christopher cindy claire clara dana daniel danny dave david "
@@ -282,6 +329,20 @@ _NAMES = vocabulary(
     "thomas tiffany tim timothy tina todd tom tommy tony tracy tyler vanessa veronica victor "
     "victoria vincent violet virginia walter wendy will william zach zoe "
 )
+
+
+_SHORT = vocabulary(
+    "alex anne barb ben bill bob brad chris chrissy cindy dan danny dave deb debbie don ed eddie "
+    "fran fred greg hank jack jan jen jenny jess jim jimmy joe joey johnny jon josh kat kate "
+    "kathy katie ken kim larry liz maggie matt max meg mel mike mick nate nick pam pat pete phil "
+    "rich rick rob ron sally sam sara sandy steph steve stu sue ted theo tim timmy tom tommy tony "
+    "tori val vic vicky vince will zach"
+)
+"""Names that may be short for others, as Dan is for Daniel."""
+
+
+_LISTABLE = _NAMES | frozenset((*WEEKDAYS, *MONTHS))
+"""Words that need no comma between them to be several."""
 
 
 _UNDETERMINED = {
