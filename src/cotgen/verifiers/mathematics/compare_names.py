@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal
 
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
@@ -241,11 +242,20 @@ def _congruent(one: Node, two: Node, by: Node, judge: Judge) -> Decision:
     return judge(left, right)
 
 
+_ZERO, _ONCE = Number(Fraction(0)), Number(Fraction(1))
 _ANY_CONSTANT = ("C", "c", "K", "k", "C_1", "C_0", "c_1", "constant", "const")
 
 
 def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | None:
     """`x^2 + C` is `x^2 + c`: the letter of a constant that is only added means nothing."""
+    for node, other in ((one, two), (two, one)):
+        match node:
+            case Function("integral", (body, Symbol() as name)) if isinstance(other, Sum):
+                constant = _added(other)
+                if constant is not None:
+                    # C beside an antiderivative: what counts is what it is the derivative of.
+                    found = _without_bars(replaced(other, Symbol(constant), _ZERO))
+                    return judge(body, unfold(Function("derivative", (found, name, _ONCE))))
     if not (isinstance(one, Sum) and isinstance(two, Sum)):
         return None
     first, second = _added(one), _added(two)
@@ -254,6 +264,15 @@ def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | N
     if {first, second} & (symbols(one) & symbols(two)):
         return None
     return judge(one, replaced(two, Symbol(second), Symbol(first)))
+
+
+def _without_bars(node: Node) -> Node:
+    """ln|u| has the derivative of ln u."""
+    match node:
+        case Function("ln" | "log" as name, (Function("abs", args),)):
+            return Function(name, args)
+        case _:
+            return rebuilt(node, _without_bars)
 
 
 def _added(node: Sum) -> str | None:

@@ -76,8 +76,11 @@ def _compare(one: Node, two: Node) -> Decision:
         return equal("algebra")
     if (_has_root(one) or _has_root(two)) and numeric.differ_below_zero(one, two):
         return undecided("numeric", "equal for positive values at most")
-    if not too_big and symbolic.equal(one, two):
+    found = "undecided" if too_big else symbolic.finding(one, two)
+    if found == "equal":
         return equal("symbolic")
+    if found == "different":
+        return _differ(one, two, "symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")
 
 
@@ -129,6 +132,11 @@ def _infinite(one: Node, two: Node) -> Decision | None:
         return None
     if found[0] == found[1]:
         return equal("exact")
+    if _has_limits(one) or _has_limits(two):
+        # A limit may be infinite, and so may a sum or an integral.
+        if symbolic.equal(one, two):
+            return equal("symbolic")
+        return undecided("symbolic", "a limit that may be infinite")
     if any(
         value is None and _is_undefined(node) for node, value in zip((one, two), found, strict=True)
     ):
@@ -147,6 +155,11 @@ def _is_undefined(node: Node) -> bool:
 
 
 _WITH_LIMITS = frozenset(("sum", "prod", "integral", "limit", "limit+", "limit-"))
+
+
+def _has_limits(node: Node) -> bool:
+    own = isinstance(node, Function) and node.name in _WITH_LIMITS
+    return own or any(map(_has_limits, children(node)))
 
 
 def _mentions_infinity(node: Node) -> bool:
