@@ -32,6 +32,8 @@ MAX_PAIRS = 400
 
 def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
     one, two = (_by_solutions(_by_components(node)) for node in (one, two))
+    if isinstance(one, Sequence) and isinstance(two, Sequence):
+        one, two = _only_point(one, two), _only_point(two, one)
     first, second = _any_integer(one), _any_integer(two)
     if first and second:
         return judge(_renamed(one, first), _renamed(two, second))
@@ -56,6 +58,12 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
         method = "set" if "{" in (one.open, two.open) else "list"
         return _members(one.items, two.items, method, judge)
     return _list_beside_tuple(one, two, judge)
+
+
+def _only_point(node: Sequence, other: Sequence) -> Node:
+    """The point in `\\{(0,0)\\}` beside one that stands alone."""
+    single = node.open == "{" and len(node.items) == 1 and isinstance(node.items[0], Sequence)
+    return node.items[0] if single and other.open == "(" else node
 
 
 _ELLIPSIS = Text(("…",))
@@ -261,8 +269,11 @@ def _one_sequence(one: Node, two: Node, judge: Judge) -> Decision | None:
             return equal("list")
         if all(each == "different" for each in found):
             return different("list", "several values instead of one, or one instead of several")
-        if of_gold and len(several.items) > 1 and "equal" in found and "different" in found:
-            return different("list", "not all the values")
+        if len(several.items) > 1 and "equal" in found and "different" in found:
+            if of_gold:
+                return different("list", "not all the values")
+            if several.open == "{" and several.close == "}":
+                return different("list", "a set of several values beside one")
         return undecided("list", "several values beside one")
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Literal
 
@@ -146,13 +147,21 @@ def _letters(node: Node) -> str:
 def number_sets(one: Node, two: Node, _: Judge) -> Decision | None:
     """Sets of numbers by name: the whole numbers are not the rational ones."""
     names = [_set_name(node) for node in (one, two)]
+    for plain, name in ((one, names[1]), (two, names[0])):
+        if name in _STANDARD and plain == Symbol(name):
+            return equal("set")
     if None in names or not any(isinstance(node, Numbers | Reals) for node in (one, two)):
         return None
     if names[0] == names[1]:
         return equal("set")
     if all(name in _STANDARD or name == "R" for name in names) or _is_positive(*names):
         return different("set", "another set of numbers")
+    if all(name and _SPACE.fullmatch(name) for name in names):
+        return different("set", "another set of numbers")
     return undecided("set", "sets of numbers that may be the same")
+
+
+_SPACE = re.compile(r"[RCQZ][2-9]?")
 
 
 def _is_positive(*names: str | None) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, curves, forms, sets
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
     Function,
     Intersection,
     Node,
@@ -42,7 +44,9 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
         # `(0,0]` holds nothing, and `(0,0)` beside it may be a point.
         return undecided("set", "intervals without members")
     if isinstance(one, Relation) and isinstance(two, Relation) and symbols(one) != symbols(two):
-        return undecided("set", "other unknowns")
+        renamed = len(symbols(one)) == len(symbols(two)) == 1
+        if same or not renamed:
+            return undecided("set", "other unknowns")
     return equal("set") if same else different("set", "another set")
 
 
@@ -74,7 +78,12 @@ MAX_PARTS = 8
 
 def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
     if isinstance(one, Relation) and _is_class(one) != _is_class(two):
+        found = judge(one.sides[-1], two) if isinstance(two, SCALARS) else None
+        if found is not None and found.finding == "different":
+            return found
         return undecided("residue", "the class of a number beside that number")
+    if _says_nothing(two) and not _says_nothing(one) and isinstance(one, (*SCALARS, Relation)):
+        return different("equation", "both sides are written alike, which says nothing")
     if isinstance(one, Relation) and isinstance(two, Relation):
         return _two_relations(one, two, judge)
     for relation, other in ((one, two), (two, one)):
@@ -82,10 +91,55 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
             value = assigned(relation, judge)
             if value is None and relation is two:
                 value = _found(relation)
+            if value is None and _leaves_out(relation, other):
+                return different("inequality", "a range of values beside one that is not in it")
             if value is None:
+                several = _assignments(relation) if isinstance(other, Sequence) else None
+                if several is not None:
+                    return judge(several, two) if relation is one else judge(one, several)
                 return undecided("equation", f"a relation beside a {kind_of(other)}")
             return judge(value, other) if relation is one else judge(other, value)
     return None
+
+
+def _says_nothing(node: Node) -> bool:
+    """`x = x` repeats a name, `0 = 0` is all that is left of an equation."""
+    return (
+        isinstance(node, Relation) and set(node.signs) == {"="} and len(set(node.sides)) == 1
+    )
+
+
+def _leaves_out(relation: Relation, other: Node) -> bool:
+    """Whether no value of `x > 5` is the number beside it."""
+    if not isinstance(other, Number) or not _ORDERED.issuperset(relation.signs):
+        return False
+    unknowns = [side for side in relation.sides if not isinstance(side, Number)]
+    if len(unknowns) != 1 or not isinstance(unknowns[0], Symbol):
+        return False
+    sides = [other.value if side in unknowns else side for side in relation.sides]
+    values = [side.value if isinstance(side, Number) else side for side in sides]
+    return not all(
+        _HOLDS[sign](left, right)
+        for sign, left, right in zip(relation.signs, values, values[1:], strict=False)
+    )
+
+
+_HOLDS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "!=": operator.ne,
+}
+
+
+def _assignments(relation: Relation) -> Sequence | None:
+    """`x = y = 2` as `x = 2, y = 2`."""
+    *names, value = relation.sides
+    distinct = len(set(names)) == len(names) > 1 and all(isinstance(n, Symbol) for n in names)
+    if set(relation.signs) != {"="} or not distinct or symbols(value) & symbols(Sum(tuple(names))):
+        return None
+    return Sequence("", "", tuple(Relation((name, value), ("=",)) for name in names))
 
 
 def _is_class(node: Node) -> bool:
@@ -279,6 +333,8 @@ def _equations(one: Relation, two: Relation) -> Decision:
         return undecided("equation", str(error))
     if not (symbols(one) and symbols(two)):
         return undecided("equation", "a statement without unknowns")
+    if not right.over and left.over and forms.decides(left):
+        return different("equation", "an equation that always holds")
     if not left.over or not right.over:
         return undecided("equation", "an equation that always holds")
     left, right = forms.cleared(left), forms.cleared(right)

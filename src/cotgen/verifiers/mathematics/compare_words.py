@@ -11,6 +11,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Based,
     Choice,
     Clock,
+    Constant,
     Node,
     Number,
     Quotient,
@@ -35,6 +36,8 @@ def choices(one: Node, two: Node, judge: Judge) -> Decision | None:
         case (Choice(letter, None), other) | (other, Choice(letter, None)):
             small = letter.lower() if letter in "ABCDE" else letter
             if other in (Symbol(letter), Symbol(small)):
+                return equal("choice")
+            if (letter, other) == ("E", Constant("e")) and other is two:
                 return equal("choice")
             if _is_more_or_denied(letter, other):
                 return different("choice", "several options, or the denial of one")

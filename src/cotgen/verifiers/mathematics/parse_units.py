@@ -85,7 +85,12 @@ def _with_unit(value: Node, words: list[str]) -> Node:
     if scale > 1:
         value = product(value, Number(Fraction(scale)))
     if words[:1] == ["of"] or not words:
+        words = words[2:] if words[1:2] == ["the"] and len(words) > 2 else words[1:]
+    if words[:1] == ["more"] and len(words) == 2:
+        # `4 more days`; `4 more than x` goes on.
         words = words[1:]
+    if words[1:] == ["old"]:
+        words = words[:1]
     if " ".join(words) in _PERCENT:
         return Function("percent", (value,))
     words = _without_tail(words)

@@ -66,6 +66,8 @@ def _compare(one: Node, two: Node) -> Decision:
         if forms.decides(gap):
             return _differ(one, two, "exact" if right.value is not None else "algebra")
     except Undefined as error:
+        if _is_number(one) and _is_undefined(two):
+            return different("exact", f"{error}, which has no value")
         return undecided("exact", str(error))
     except Unreadable as error:
         problem = str(error)
@@ -82,6 +84,13 @@ def _compare(one: Node, two: Node) -> Decision:
     if found == "different":
         return _differ(one, two, "symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")
+
+
+def _is_number(node: Node) -> bool:
+    try:
+        return algebra.normal(node).value is not None
+    except Unreadable:
+        return False
 
 
 def _has_root(node: Node) -> bool:

@@ -193,6 +193,8 @@ def _simpler(gap: Expression) -> Iterator[Callable[[], Expression]]:
         x = sympy.Symbol("x")
         if gap.has(sympy.atan, sympy.asin, sympy.acos) and _lies_near_zero(gap):
             yield lambda: sympy.simplify(sympy.expand_trig(sympy.sin(gap)))
+        if gap.has(sympy.log) and _lies_near_zero(gap):
+            yield lambda: sympy.simplify(sympy.expand(sympy.exp(sympy.expand(gap)))) - 1
         yield lambda: sympy.minimal_polynomial(sympy.expand_complex(gap), x) - x
 
 

@@ -130,8 +130,20 @@ def _scan(text: str, commas_group: Grouping) -> Iterator[Token]:
             spaced = True
             continue
         depth += _DEPTHS.get((kind, piece), 0)
-        yield from _tokens(kind, piece, spaced)
+        if piece in _PRODUCTS and _is_product(text, found, spaced):
+            yield Token("letters", piece, spaced)
+        else:
+            yield from _tokens(kind, piece, spaced)
         spaced = False
+
+
+_PRODUCTS = vocabulary("at an by no on so is if")
+
+
+def _is_product(text: str, found: re.Match[str], spaced: bool) -> bool:
+    """Whether two letters are no word: `at^2`, and what follows a value without a blank."""
+    glued = not spaced and found.start() > 0 and text[found.start() - 1] in "}0123456789"
+    return glued or text[found.end() : found.end() + 1] == "^"
 
 
 def _braced(text: str, start: int) -> tuple[str, int]:
