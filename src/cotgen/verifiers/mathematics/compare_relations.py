@@ -82,7 +82,7 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
         if found is not None and found.finding == "different":
             return found
         return undecided("residue", "the class of a number beside that number")
-    if _says_nothing(two) and not _says_nothing(one) and isinstance(one, (*SCALARS, Relation)):
+    if _says_nothing(two) and _says_something(one):
         return different("equation", "both sides are written alike, which says nothing")
     if isinstance(one, Relation) and isinstance(two, Relation):
         return _two_relations(one, two, judge)
@@ -107,6 +107,15 @@ def _says_nothing(node: Node) -> bool:
     return (
         isinstance(node, Relation) and set(node.signs) == {"="} and len(set(node.sides)) == 1
     )
+
+
+def _says_something(node: Node) -> bool:
+    if not isinstance(node, Relation):
+        return isinstance(node, SCALARS)
+    try:
+        return set(node.signs) == {"="} and bool(algebra.normal(_gap(node)).over)
+    except Unreadable:
+        return False
 
 
 def _leaves_out(relation: Relation, other: Node) -> bool:

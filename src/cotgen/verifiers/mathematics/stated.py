@@ -199,12 +199,14 @@ def _stated(text: str, start: int, end: int) -> Extraction | None:
 def _is_cut_off(said: str) -> bool:
     """Whether a text ends inside a formula: `$1` may be the start of `$1.5$` or of $18."""
     dollars = said.count("$") - said.count("\\$")
-    if dollars % 2 == 0:
+    if dollars % 2 == 0 or _PRICE.fullmatch(said):
         return said.count("\\(") > said.count("\\)")
     words = said[said.rfind("$") + 1 :].split(maxsplit=1)
     return len(words) < 2 or "\\" in words[0]
 
 
+_PRICE = re.compile(r"\$(?:[0-9]{2,9}|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]{2})?|\$[0-9]\.[0-9]{2}")
+"""A price at the end of a text, no more cut off than a number there would be."""
 _TOLD = re.compile(
     r"(?:(?!\b(?:not|if|whether|or|but|when)\b)[^.:;$\\\n*0-9]|\$[^$\n]{1,80}\$){3,160}"
     r"\b(?:is|are|equals)\b:? \**(?=[-−]?[0-9$]|\\[a-z(])"
