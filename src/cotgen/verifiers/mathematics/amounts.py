@@ -99,7 +99,10 @@ def _one(value: Node, name: str, other: Node) -> Decision:
     lettered = _lettered(other)
     if lettered is not None and unit(lettered.unit).dimension == unit(name).dimension:
         same = _two(value, name, lettered.value, lettered.unit)
-        return same if same.finding == "equal" else undecided("unit", "letters that may be units")
+        plainly = same.finding == "different" and compare_scalars(value, lettered.value).finding == "different"
+        if same.finding == "equal" or plainly:
+            return same
+        return undecided("unit", "letters that may be units")
     decision = compare_scalars(value, other)
     if decision.finding != "different":
         return decision

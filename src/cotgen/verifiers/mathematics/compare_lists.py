@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TypeGuard
 
+from cotgen.verifiers.mathematics import sets
 from cotgen.verifiers.mathematics.compare_relations import assigned, named_tuple
 from cotgen.verifiers.mathematics.compare_signs import spread
 from cotgen.verifiers.mathematics.decision import Decision, all_of, different, equal, undecided
@@ -18,6 +20,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Symbol,
     Text,
     Unreadable,
+    Where,
     symbols,
 )
 from cotgen.verifiers.mathematics.rebuild import replaced
@@ -31,7 +34,7 @@ MAX_PAIRS = 400
 
 
 def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
-    one, two = (_by_solutions(_by_components(node)) for node in (one, two))
+    one, two = (_by_solutions(_by_components(_listed(node))) for node in (one, two))
     if isinstance(one, Sequence) and isinstance(two, Sequence):
         one, two = _only_point(one, two), _only_point(two, one)
     first, second = _any_integer(one), _any_integer(two)
@@ -58,6 +61,24 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
         method = "set" if "{" in (one.open, two.open) else "list"
         return _members(one.items, two.items, method, judge)
     return _list_beside_tuple(one, two, judge)
+
+
+MAX_LISTED = 200
+
+
+def _listed(node: Node) -> Node:
+    """The members of `\\{x \\in \\mathbb{Z} : 1 \\le x \\le 4\\}`."""
+    if not isinstance(node, Where):
+        return node
+    whole = Relation((node.name, Numbers("Z")), ("in",))
+    rest = tuple(each for each in node.conditions if each != whole)
+    if not rest or len(rest) == len(node.conditions):
+        return node
+    try:
+        numbers = sets.whole_numbers(Where(node.name, rest), MAX_LISTED)
+    except Unreadable:
+        return node
+    return Sequence("{", "}", tuple(Number(Fraction(number)) for number in numbers))
 
 
 def _only_point(node: Sequence, other: Sequence) -> Node:

@@ -82,7 +82,9 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
         if found is not None and found.finding == "different":
             return found
         return undecided("residue", "the class of a number beside that number")
-    if _says_nothing(two) and _says_something(one):
+    if isinstance(two, Relation) and _says_nothing(two) and _says_something(one):
+        if judge(one, two.sides[0]).finding == "equal":
+            return undecided("equation", "the value, as an equation that always holds")
         return different("equation", "both sides are written alike, which says nothing")
     if isinstance(one, Relation) and isinstance(two, Relation):
         return _two_relations(one, two, judge)
@@ -102,11 +104,9 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
     return None
 
 
-def _says_nothing(node: Node) -> bool:
+def _says_nothing(relation: Relation) -> bool:
     """`x = x` repeats a name, `0 = 0` is all that is left of an equation."""
-    return (
-        isinstance(node, Relation) and set(node.signs) == {"="} and len(set(node.sides)) == 1
-    )
+    return set(relation.signs) == {"="} and len(set(relation.sides)) == 1
 
 
 def _says_something(node: Node) -> bool:
@@ -119,8 +119,10 @@ def _says_something(node: Node) -> bool:
 
 
 def _leaves_out(relation: Relation, other: Node) -> bool:
-    """Whether no value of `x > 5` is the number beside it."""
+    """Whether no value of `x > 5` is the number beside it, nor its bound, which may be asked for."""
     if not isinstance(other, Number) or not _ORDERED.issuperset(relation.signs):
+        return False
+    if other in relation.sides:
         return False
     unknowns = [side for side in relation.sides if not isinstance(side, Number)]
     if len(unknowns) != 1 or not isinstance(unknowns[0], Symbol):

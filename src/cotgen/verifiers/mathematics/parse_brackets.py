@@ -252,5 +252,6 @@ def _environment_name(parser: Cursor) -> str:
     name = ""
     while parser.token.kind in ("name", "word", "text"):
         name += parser.step().text
+    parser.take("*")
     parser.expect("}")
     return name

@@ -15,6 +15,7 @@ from cotgen.verifiers.mathematics.decision import (
 )
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
+    DivisionByZero,
     Function,
     Node,
     Number,
@@ -66,7 +67,7 @@ def _compare(one: Node, two: Node) -> Decision:
         if forms.decides(gap):
             return _differ(one, two, "exact" if right.value is not None else "algebra")
     except Undefined as error:
-        if _is_number(one) and _is_undefined(two):
+        if isinstance(error, DivisionByZero) and _is_number(one):
             return different("exact", f"{error}, which has no value")
         return undecided("exact", str(error))
     except Unreadable as error:

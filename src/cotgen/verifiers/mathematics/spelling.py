@@ -44,6 +44,8 @@ _FORMS = (
     ("\\degree", re.compile(r"\\degrees?(?![A-Za-z])"), r"^\\circ "),
     ("quad", re.compile(r"\\q?quad(?=[A-Za-z])"), " "),
     ("\\m", re.compile(r"(?<=[A-Za-z])_ ?\{ ?\\(min|max) ?\}"), r"_{\1}"),
+    ("quad", re.compile(r"(?<=[0-9A-Za-z)}]) ?\\q?quad ?(?=[a-z] ?=)"), ", "),
+    ("=", re.compile(r"\A= ?(?=[-0-9\\(.A-Za-z])"), ""),
     ("\\euro", re.compile(r"\\euro(?![A-Za-z])"), "€"),
     ("\\pounds", re.compile(r"\\pounds(?![A-Za-z])"), "£"),
     ("space", re.compile(r"\\(?:space|enspace|thinspace)(?![A-Za-z])"), " "),

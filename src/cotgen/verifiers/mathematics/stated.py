@@ -92,7 +92,7 @@ _HEDGED = re.compile(
 )
 _CORRECT = re.compile(r"\b(?:correct|right|best|answer)[ \t]+[*_]{0,3}\Z", re.IGNORECASE)
 _LINE_START = re.compile(
-    r"(?:\A|\n)[ \t>*#_•-]{0,12}(?:(?:so|thus|hence|therefore),? )?"
+    r"(?:\A|\n|<br ?/?>)[ \t>*#_•-]{0,12}(?:(?:so|thus|hence|therefore),? )?"
     r"(?:(?:the|my|our) )?(?:(?:final|correct|new|updated|revised|corrected) )?\Z",
     re.IGNORECASE,
 )
