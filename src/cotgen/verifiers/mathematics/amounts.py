@@ -99,8 +99,8 @@ def _one(value: Node, name: str, other: Node) -> Decision:
     lettered = _lettered(other)
     if lettered is not None and unit(lettered.unit).dimension == unit(name).dimension:
         same = _two(value, name, lettered.value, lettered.unit)
-        plainly = same.finding == "different" and compare_scalars(value, lettered.value).finding == "different"
-        if same.finding == "equal" or plainly:
+        alike = compare_scalars(value, lettered.value).finding
+        if same.finding == "equal" or same.finding == alike == "different":
             return same
         return undecided("unit", "letters that may be units")
     decision = compare_scalars(value, other)

@@ -35,8 +35,7 @@ MAX_PAIRS = 400
 
 def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
     one, two = (_by_solutions(_by_components(_listed(node))) for node in (one, two))
-    if isinstance(one, Sequence) and isinstance(two, Sequence):
-        one, two = _only_point(one, two), _only_point(two, one)
+    one, two = _only_point(one, two), _only_point(two, one)
     first, second = _any_integer(one), _any_integer(two)
     if first and second:
         return judge(_renamed(one, first), _renamed(two, second))
@@ -81,10 +80,13 @@ def _listed(node: Node) -> Node:
     return Sequence("{", "}", tuple(Number(Fraction(number)) for number in numbers))
 
 
-def _only_point(node: Sequence, other: Sequence) -> Node:
+def _only_point(node: Node, other: Node) -> Node:
     """The point in `\\{(0,0)\\}` beside one that stands alone."""
-    single = node.open == "{" and len(node.items) == 1 and isinstance(node.items[0], Sequence)
-    return node.items[0] if single and other.open == "(" else node
+    match node, other:
+        case Sequence("{", _, (Sequence() as point,)), Sequence("("):
+            return point
+        case _:
+            return node
 
 
 _ELLIPSIS = Text(("…",))

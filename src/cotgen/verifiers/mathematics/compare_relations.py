@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, curves, forms, sets
@@ -78,30 +79,34 @@ MAX_PARTS = 8
 
 def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
     if isinstance(one, Relation) and _is_class(one) != _is_class(two):
-        found = judge(one.sides[-1], two) if isinstance(two, SCALARS) else None
-        if found is not None and found.finding == "different":
-            return found
-        return undecided("residue", "the class of a number beside that number")
+        return _class_beside(one, two, judge)
     if isinstance(two, Relation) and _says_nothing(two) and _says_something(one):
         if judge(one, two.sides[0]).finding == "equal":
             return undecided("equation", "the value, as an equation that always holds")
         return different("equation", "both sides are written alike, which says nothing")
     if isinstance(one, Relation) and isinstance(two, Relation):
         return _two_relations(one, two, judge)
-    for relation, other in ((one, two), (two, one)):
-        if isinstance(relation, Relation):
-            value = assigned(relation, judge)
-            if value is None and relation is two:
-                value = _found(relation)
-            if value is None and _leaves_out(relation, other):
-                return different("inequality", "a range of values beside one that is not in it")
-            if value is None:
-                several = _assignments(relation) if isinstance(other, Sequence) else None
-                if several is not None:
-                    return judge(several, two) if relation is one else judge(one, several)
-                return undecided("equation", f"a relation beside a {kind_of(other)}")
-            return judge(value, other) if relation is one else judge(other, value)
+    if isinstance(one, Relation):
+        value = assigned(one, judge) or _several(one, two)
+        return _unsolved(one, two) if value is None else judge(value, two)
+    if isinstance(two, Relation):
+        value = assigned(two, judge) or _found(two) or _several(two, one)
+        return _unsolved(two, one) if value is None else judge(one, value)
     return None
+
+
+def _class_beside(one: Relation, two: Node, judge: Judge) -> Decision:
+    if isinstance(two, SCALARS):
+        found = judge(one.sides[-1], two)
+        if found.finding == "different":
+            return found
+    return undecided("residue", "the class of a number beside that number")
+
+
+def _unsolved(relation: Relation, other: Node) -> Decision:
+    if _leaves_out(relation, other):
+        return different("inequality", "a range of values beside one that is not in it")
+    return undecided("equation", f"a relation beside a {kind_of(other)}")
 
 
 def _says_nothing(relation: Relation) -> bool:
@@ -119,7 +124,7 @@ def _says_something(node: Node) -> bool:
 
 
 def _leaves_out(relation: Relation, other: Node) -> bool:
-    """Whether no value of `x > 5` is the number beside it, nor its bound, which may be asked for."""
+    """Whether the number is no value of `x > 5`, nor its bound, which may be asked for."""
     if not isinstance(other, Number) or not _ORDERED.issuperset(relation.signs):
         return False
     if other in relation.sides:
@@ -127,15 +132,12 @@ def _leaves_out(relation: Relation, other: Node) -> bool:
     unknowns = [side for side in relation.sides if not isinstance(side, Number)]
     if len(unknowns) != 1 or not isinstance(unknowns[0], Symbol):
         return False
-    sides = [other.value if side in unknowns else side for side in relation.sides]
-    values = [side.value if isinstance(side, Number) else side for side in sides]
-    return not all(
-        _HOLDS[sign](left, right)
-        for sign, left, right in zip(relation.signs, values, values[1:], strict=False)
-    )
+    values = [side.value if isinstance(side, Number) else other.value for side in relation.sides]
+    pairs = zip(relation.signs, values, values[1:], strict=False)
+    return not all(_HOLDS[sign](left, right) for sign, left, right in pairs)
 
 
-_HOLDS = {
+_HOLDS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -144,8 +146,10 @@ _HOLDS = {
 }
 
 
-def _assignments(relation: Relation) -> Sequence | None:
-    """`x = y = 2` as `x = 2, y = 2`."""
+def _several(relation: Relation, other: Node) -> Sequence | None:
+    """`x = y = 2` as `x = 2, y = 2`, beside a list."""
+    if not isinstance(other, Sequence):
+        return None
     *names, value = relation.sides
     distinct = len(set(names)) == len(names) > 1 and all(isinstance(n, Symbol) for n in names)
     if set(relation.signs) != {"="} or not distinct or symbols(value) & symbols(Sum(tuple(names))):

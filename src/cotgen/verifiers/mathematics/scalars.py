@@ -67,9 +67,7 @@ def _compare(one: Node, two: Node) -> Decision:
         if forms.decides(gap):
             return _differ(one, two, "exact" if right.value is not None else "algebra")
     except Undefined as error:
-        if isinstance(error, DivisionByZero) and _is_number(one):
-            return different("exact", f"{error}, which has no value")
-        return undecided("exact", str(error))
+        return _without_value(one, error)
     except Unreadable as error:
         problem = str(error)
         too_big = isinstance(error, TooBig)
@@ -79,12 +77,22 @@ def _compare(one: Node, two: Node) -> Decision:
         return equal("algebra")
     if (_has_root(one) or _has_root(two)) and numeric.differ_below_zero(one, two):
         return undecided("numeric", "equal for positive values at most")
+    return _by_sympy(one, two, problem, too_big=too_big)
+
+
+def _by_sympy(one: Node, two: Node, problem: str, *, too_big: bool) -> Decision:
     found = "undecided" if too_big else symbolic.finding(one, two)
     if found == "equal":
         return equal("symbolic")
     if found == "different":
         return _differ(one, two, "symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")
+
+
+def _without_value(gold: Node, error: Undefined) -> Decision:
+    if isinstance(error, DivisionByZero) and _is_number(gold):
+        return different("exact", f"{error}, which has no value")
+    return undecided("exact", str(error))
 
 
 def _is_number(node: Node) -> bool:

@@ -1,8 +1,8 @@
 """The symbolic tier: what sympy shows to be equal, in a process that can be killed.
 
 Equal is a difference that simplifies to zero. Different are only sums, limits, derivatives and
-their kin, whose value no other tier finds, beside another value. Slow, hence last, only for small answers, and
-within the time that one judgement may spend on it. This side never imports sympy.
+their kin, whose value no other tier finds, beside another value. Slow, hence last, only for small
+answers, and within the time that one judgement may spend on it. This side never imports sympy.
 """
 
 from __future__ import annotations
