@@ -286,6 +286,9 @@ def is_name(node: Node) -> bool:
     match node:
         case Symbol():
             return True
+        case Function(name, (Symbol(angle),)) if name in _TRIGONOMETRIC:
+            # `\\sin A` has been asked for; `\\sin x = 1/2` is an equation.
+            return angle.isupper() and len(angle) == 1
         case Function(name, args):
             marked = name.startswith("mark ") or name in ("derivative", "?norm")
             if name == "abs":
@@ -323,6 +326,7 @@ def _is_asked_for(node: Node) -> bool:
     return plain and len(symbols(node)) > 1
 
 
+_TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
 _MEASURED = frozenset(("abs", "sin", "cos", "tan", "cot", "sec", "csc", "?norm", "ln", "lg"))
 _WORKED_OUT = frozenset(("sum", "prod", "integral", "limit", "limit+", "limit-", "det"))
 

@@ -70,7 +70,7 @@ def _counted(words: list[str]) -> list[str]:
     """What is counted in `3 of the books`, `4 more days` and `10 years old`."""
     if words[:1] == ["of"]:
         words = words[2:] if words[1:2] == ["the"] and len(words) > 2 else words[1:]
-    if words[:1] == ["more"] and len(words) == 2:
+    if words[:1] == ["more"] and len(words) <= 2:
         words = words[1:]
     return words[:1] if words[1:] == ["old"] else words
 

@@ -150,7 +150,7 @@ _LEADING = re.compile(
 )
 _RATHER = re.compile(
     r"(?:not|no longer|never)\b(?! (?:only|just|merely|simply|necessarily|known|clear)\b)"
-    r"(?:[^.\n]|\.(?=[0-9])){1,60}? but (?:rather |instead |actually )?"
+    r"(?:[^.\n]|\.(?=[0-9])){1,60}?(?: but (?:rather |instead |actually )?|[,;] (?:it is|it's) )"
     r"(?=\**(?:[-−0-9.$(\[\\√]|[A-J]\b))",
     re.IGNORECASE,
 )

@@ -170,7 +170,7 @@ def _text(command: str, content: str, spaced: bool) -> Iterator[Token]:
     bold = command == "mathbf" or stripped in ("e", "i")
     if len(stripped) == 1 and stripped.isalpha() and command in _UPRIGHT and bold:
         yield Token("name", stripped, spaced)
-    elif stripped in _WORD_COMMANDS and command in _UPRIGHT:
+    elif stripped in _WORD_COMMANDS and (command in _UPRIGHT or stripped in ("gcd", "lcm")):
         yield Token("command", _WORD_COMMANDS[stripped], spaced)
     elif stripped:
         yield Token("text", stripped, spaced)

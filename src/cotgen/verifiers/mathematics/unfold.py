@@ -313,6 +313,15 @@ def _abs(node: Node) -> Node | None:
     return None if other is None else Root(Product((node, other)), 2)
 
 
+def _sign(node: Node) -> Node | None:
+    if symbols(node) or _has_i(node):
+        return None
+    if isinstance(node, Number) and not node.value:
+        return node
+    sign = numeric.sign(node)
+    return None if sign is None else Number(Fraction(sign))
+
+
 def _cis(angle: Node) -> Node:
     return Sum((Function("cos", (angle,)), Product((_I, Function("sin", (angle,))))))
 
@@ -367,6 +376,8 @@ _MEANINGS: dict[str, Callable[..., Node | None]] = {
     "Im": _imaginary_part,
     "abs": _abs,
     "cis": _cis,
+    "?sgn": _sign,
+    "?sign": _sign,
     "sech": _over("cosh"),
     "csch": _over("sinh"),
     "coth": _over("tanh"),
