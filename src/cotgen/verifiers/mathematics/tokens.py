@@ -32,7 +32,8 @@ def vocabulary(words: str) -> frozenset[str]:
 
 
 FUNCTIONS = vocabulary(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log lg exp sqrt abs "
+    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh ln log lg "
+    "exp sqrt abs "
     "floor ceil gcd lcm binom"
 )
 _WORD_COMMANDS = {
