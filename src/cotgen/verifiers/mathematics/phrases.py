@@ -343,8 +343,10 @@ _PUNCTUATION = frozenset(" .,;:!?'\"()-\n\t")
 def words(text: str) -> Text | None:
     """A text as its words; None if there is more in it than words."""
     flat = flat_words(text)
-    if _CALCULATED.search(flat) or _NEGATED.match(flat) or not all(
-        letter.isalnum() or letter in _PUNCTUATION for letter in flat
+    if (
+        _CALCULATED.search(flat)
+        or _NEGATED.match(flat)
+        or not all(letter.isalnum() or letter in _PUNCTUATION for letter in flat)
     ):
         return None
     found = _without_articles(_WORD.findall(_LISTED.sub(",", flat)))

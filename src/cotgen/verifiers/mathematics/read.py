@@ -79,7 +79,7 @@ def read(text: str) -> Answer:
         return Answer(" ".join(text.split()), problem=f"longer than {MAX_LENGTH} characters")
     if is_damaged(text):
         return Answer(text, problem="a control character is in it")
-    cleaned = without_lead(unwrap(tidy(plain(text))))
+    cleaned = without_lead(unwrap(tidy(unwrap(plain(text)))))
     key = key_of(cleaned)
     if not cleaned:
         return Answer("", problem="nothing is there")

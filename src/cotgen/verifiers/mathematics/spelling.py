@@ -40,7 +40,7 @@ _FORMS = (
     ("+", re.compile(r"\+ ?/ ?-"), r"\\pm "),
     ("\\!", re.compile(r"(?<=[0-9])(?: ?\\!)* ?:(?: ?\\!)* ?(?=[0-9])"), ":"),
     ("\\phantom", re.compile(r"\\phantom ?\{[^{}]{0,40}\}"), ""),
-    ("\\Omega", re.compile(r"(?<=[0-9}]) ?(?:\\[ ,;] ?)?\\Omega\Z"), r"\\text{ ohms}"),
+    ("\\Omega", re.compile(r"(?<=[0-9}]) ?(?:\\[ ,;] ?)?\\Omega(?![A-Za-z(^_])"), r"\\text{ ohms}"),
     ("\\degree", re.compile(r"\\degrees?(?![A-Za-z])"), r"^\\circ "),
     ("quad", re.compile(r"\\q?quad(?=[A-Za-z])"), " "),
     ("\\m", re.compile(r"(?<=[A-Za-z])_ ?\{ ?\\(min|max) ?\}"), r"_{\1}"),

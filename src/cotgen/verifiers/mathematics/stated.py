@@ -190,10 +190,18 @@ def _stated(text: str, start: int, end: int) -> Extraction | None:
     if text.startswith('\\"', begin) and text.startswith('\\"', close - 2):
         begin, close = begin + 2, close - 2
     answer = stripped(text, "phrase", begin, close)
-    if answer and answer.text.count("**") == 1 and "$" not in answer.text.partition("**")[0]:
+    if answer and answer.text.count("**") == 1 and _is_half_bold(answer.text):
         # The other half of the stars stood around it: **5** apples.
         return Extraction(answer.text.replace("**", ""), "phrase", answer.start, answer.end)
     return answer
+
+
+def _is_half_bold(said: str) -> bool:
+    """Whether the stars are not those of a power, as in `2**10` or `$x**2$`."""
+    return "$" not in said.partition("**")[0] and not _POWER.search(said)
+
+
+_POWER = re.compile(r"[0-9A-Za-z)]\*\*[-(]?(?:[0-9]|[A-Za-z](?![A-Za-z]))")
 
 
 def _is_cut_off(said: str) -> bool:
