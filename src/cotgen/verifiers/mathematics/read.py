@@ -325,6 +325,7 @@ def _before_approximation(node: Node) -> tuple[tuple[Node, bool], Second | None]
     return (Relation(node.sides[: cut + 1], node.signs[:cut]), False), last
 
 
+_GROUPED = re.compile(r"[^0-9]{0,9}[0-9]{1,3}(?:,[0-9]{3})+[^0-9]{0,40}")
 _MAX_REGROUPED = 1_000
 """Parts of a text that is parsed once more; of a longer one it is only known that it differs."""
 
@@ -332,6 +333,9 @@ _MAX_REGROUPED = 1_000
 def _regrouped(text: str, grouping: Grouping) -> Node | None:
     """The reading with other thousands, where there may be any."""
     if "," not in text or not re.search(r"[0-9],[0-9]{3}", text):
+        return None
+    if grouping == "never" and ",0" in text and _GROUPED.fullmatch(text):
+        # Nobody lists 4 as 004.
         return None
     try:
         usual, other = (tokenize(text, commas_group=each) for each in ("outside", grouping))
