@@ -259,12 +259,10 @@ def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | N
     """`x^2 + C` is `x^2 + c`: the letter of a constant that is only added means nothing."""
     for node, other in ((one, two), (two, one)):
         match node:
-            case Function("integral", (body, Symbol() as name)) if isinstance(other, Sum):
-                constant = _added(other)
-                if constant is not None:
-                    # C beside an antiderivative: what counts is what it is the derivative of.
-                    found = _without_bars(replaced(other, Symbol(constant), _ZERO))
-                    return judge(body, unfold(Function("derivative", (found, name, _ONCE))))
+            case Function("integral", (body, Symbol() as name)) if name.name in symbols(other):
+                found = _of_derivatives(body, name, other, judge)
+                if found is not None:
+                    return found
     if not (isinstance(one, Sum) and isinstance(two, Sum)):
         return None
     first, second = _added(one), _added(two)
@@ -273,6 +271,23 @@ def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | N
     if {first, second} & (symbols(one) & symbols(two)):
         return None
     return judge(one, replaced(two, Symbol(second), Symbol(first)))
+
+
+def _of_derivatives(body: Node, name: Symbol, other: Node, judge: Judge) -> Decision | None:
+    """An integral beside an antiderivative: what counts is what this is the derivative of."""
+    if not isinstance(other, SCALARS) or _is_integral(other):
+        return None
+    constant = _added(other) if isinstance(other, Sum) else None
+    bare = other if constant is None else replaced(other, Symbol(constant), _ZERO)
+    derived = Function("derivative", (_without_bars(bare), name, _ONCE))
+    found = judge(body, unfold(derived))
+    # Without a constant only the one antiderivative that is meant is equal.
+    return found if constant is not None or found.finding == "different" else None
+
+
+def _is_integral(node: Node) -> bool:
+    own = isinstance(node, Function) and node.name == "integral"
+    return own or any(map(_is_integral, children(node)))
 
 
 def _without_bars(node: Node) -> Node:

@@ -46,7 +46,7 @@ def _is_heading(text: str, found: Extraction, end: int) -> bool:
     return not is_last_line and not MATHEMATICAL.match(found.text)
 
 
-_LABELS = ("A:", "Ans:")
+_LABELS = ("A:", "Ans:", "Ans.")
 _SECOND_OPTION = re.compile(r"\n[ \t]*\**B[:.)]")
 
 
