@@ -70,6 +70,10 @@ class Answer:
 _PLAIN_NUMBER = re.compile(r"\s*(-?)([0-9]{1,30})(?:\.([0-9]{1,30}))?\.?\s*")
 
 
+_DELIMITED = ("$", "\\")
+"""How what may hide the ends of a text from `tidy` begins."""
+
+
 def read(text: str) -> Answer:
     """Read an answer. Never raises: what cannot be read keeps its key, which can still be equal."""
     found = _PLAIN_NUMBER.fullmatch(text)
@@ -79,7 +83,10 @@ def read(text: str) -> Answer:
         return Answer(" ".join(text.split()), problem=f"longer than {MAX_LENGTH} characters")
     if is_damaged(text):
         return Answer(text, problem="a control character is in it")
-    cleaned = without_lead(unwrap(tidy(unwrap(plain(text)))))
+    spelled = plain(text)
+    if spelled[:1] in _DELIMITED:
+        spelled = unwrap(spelled)
+    cleaned = without_lead(unwrap(tidy(spelled)))
     key = key_of(cleaned)
     if not cleaned:
         return Answer("", problem="nothing is there")
