@@ -244,6 +244,8 @@ def _letters(piece: str, spaced: bool) -> Iterator[Token]:
         yield Token("command", _WORD_COMMANDS[piece.lower()], spaced)
     elif len(piece) > 3 or piece.lower() in _UNIT_WORDS or piece.lower() in _SMALL_WORDS:
         yield Token("word", piece, spaced)
+    elif len(piece) == 3 and piece.endswith("pi"):
+        yield from (Token("name", piece[0], spaced), Token("command", "pi"))
     else:
         yield Token("letters", piece, spaced)
 
