@@ -246,7 +246,6 @@ OPEN = {
     "a control character": ("15", "1\x085"),
     "ratios with a zero": ("0:3", "0:5"),
     "guesses or a decimal comma": ("5", "5,6"),
-    "both signs": ("3", "\\pm 3"),
     "a value and its rounding": ("\\sqrt2", "\\sqrt2, 1.41"),
     "two names": ("5", "x = 5, y = 6"),
     "two units": ("5", "5 cm, 2 in"),

@@ -30,6 +30,7 @@ from cotgen.verifiers.mathematics.forms import (
 from cotgen.verifiers.mathematics.functions import function
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
+    DivisionByZero,
     Function,
     Node,
     Number,
@@ -122,13 +123,13 @@ class Calculator:
 
     def inverse(self, form: Form) -> Form:
         if not form.over:
-            raise Undefined("division by zero")
+            raise DivisionByZero("division by zero")
         return self.reduced(form.under, form.over)
 
     def reduced(self, over: Polynomial, under: Polynomial) -> Form:
         """A single term below is divided out; otherwise the lower leading coefficient is 1."""
         if not under:
-            raise Undefined("division by zero")
+            raise DivisionByZero("division by zero")
         if not over:
             return constant(Fraction(0))
         if len(under) == 1:

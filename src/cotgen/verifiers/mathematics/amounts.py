@@ -9,7 +9,6 @@ from itertools import pairwise
 from cotgen.verifiers.mathematics.decision import Decision, different, undecided
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
-    Constant,
     Function,
     Node,
     Number,
@@ -99,7 +98,10 @@ def _one(value: Node, name: str, other: Node) -> Decision:
     lettered = _lettered(other)
     if lettered is not None and unit(lettered.unit).dimension == unit(name).dimension:
         same = _two(value, name, lettered.value, lettered.unit)
-        return same if same.finding == "equal" else undecided("unit", "letters that may be units")
+        alike = compare_scalars(value, lettered.value).finding
+        if same.finding == "equal" or same.finding == alike == "different":
+            return same
+        return undecided("unit", "letters that may be units")
     decision = compare_scalars(value, other)
     if decision.finding != "different":
         return decision
@@ -206,17 +208,18 @@ def _lettered(node: Node) -> Quantity | None:
 
 
 def _split(node: Node) -> tuple[Node | None, list[str]]:
-    """A value and the letters behind it as the words of a unit."""
+    """A value and the letters behind it as the words of a unit; neither where there is more."""
+    if not symbols(node):
+        return node, []
     match node:
         case Symbol(name):
             return None, [name]
         case Power(Symbol(name), Number(exponent)) if exponent.denominator == 1:
             return None, [name, f"^{exponent}"]
-        case Number() | Constant():
-            return node, []
-        case Product((first, *rest)):
-            value, words = _split(first)
-            for factor in rest:
+        case Product(factors):
+            value: Node | None = None
+            words: list[str] = []
+            for factor in factors:
                 more, letters = _split(factor)
                 if more is None and not letters:
                     return None, []

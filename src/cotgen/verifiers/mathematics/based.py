@@ -41,9 +41,13 @@ def based(text: str) -> Based | None:
     if not 2 <= base <= 36 or not _are_digits(digits, base) or found[1]:
         return None
     # `x_1` and `a_{16}` are names; letters are digits beside figures, or as capitals.
-    if not any(digit.isdigit() for digit in digits) and (len(digits) < 2 or not found[2].isupper()):
+    capitals = found[2].isupper() or base == _HEXADECIMAL
+    if not any(digit.isdigit() for digit in digits) and (len(digits) < 2 or not capitals):
         return None
     return Based(digits.lstrip("0") or "0", base)
+
+
+_HEXADECIMAL = 16
 
 
 def _base(text: str) -> int:

@@ -250,11 +250,19 @@ def _alone(text: str, box: Extraction, start: int, end: int) -> Extraction | Ref
 def _without_harmless(before: str) -> str:
     """Without what is no part of a value at the end. Most ends tell without a pattern."""
     bare = before.rstrip()
-    if len(bare) < len(before) and _WORD_NUMBER.search(before):
+    between = before[len(bare) :]
+    if "\n" in between and _is_line_end(bare[-1:], between):
+        return ""
+    if between and _WORD_NUMBER.search(before):
         return ""
     if bare[-1:] in _HARMLESS_NEVER_ENDS_IN or ("\\" not in bare and bare[-1] != ">"):
         return bare
     return _HARMLESS.sub("", before)
+
+
+def _is_line_end(last: str, between: str) -> bool:
+    """Whether a value ends with its line: a factor stands on the same line as the next one."""
+    return last.isdigit() or (last in "})]" and between.count("\n") > 1)
 
 
 def _is_taken(before: str) -> bool:

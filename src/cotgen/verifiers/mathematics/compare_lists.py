@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TypeGuard
 
+from cotgen.verifiers.mathematics import sets
 from cotgen.verifiers.mathematics.compare_ellipses import ELLIPSIS, open_lists
 from cotgen.verifiers.mathematics.compare_relations import assigned, named_tuple
 from cotgen.verifiers.mathematics.compare_signs import spread
@@ -19,6 +21,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Sequence,
     Symbol,
     Unreadable,
+    Where,
 )
 from cotgen.verifiers.mathematics.rebuild import replaced
 from cotgen.verifiers.mathematics.rules import Judge
@@ -31,7 +34,8 @@ MAX_PAIRS = 400
 
 
 def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
-    one, two = (_by_solutions(_by_components(node)) for node in (one, two))
+    one, two = (_by_solutions(_by_components(_listed(node))) for node in (one, two))
+    one, two = _only_point(one, two), _only_point(two, one)
     first, second = _any_integer(one), _any_integer(two)
     if first and second:
         return judge(_renamed(one, first), _renamed(two, second))
@@ -56,6 +60,33 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
         method = "set" if "{" in (one.open, two.open) else "list"
         return _members(one.items, two.items, method, judge)
     return _list_beside_tuple(one, two, judge)
+
+
+MAX_LISTED = 200
+
+
+def _listed(node: Node) -> Node:
+    """The members of `\\{x \\in \\mathbb{Z} : 1 \\le x \\le 4\\}`."""
+    if not isinstance(node, Where):
+        return node
+    whole = Relation((node.name, Numbers("Z")), ("in",))
+    rest = tuple(each for each in node.conditions if each != whole)
+    if not rest or len(rest) == len(node.conditions):
+        return node
+    try:
+        numbers = sets.whole_numbers(Where(node.name, rest), MAX_LISTED)
+    except Unreadable:
+        return node
+    return Sequence("{", "}", tuple(Number(Fraction(number)) for number in numbers))
+
+
+def _only_point(node: Node, other: Node) -> Node:
+    """The point in `\\{(0,0)\\}` beside one that stands alone."""
+    match node, other:
+        case Sequence("{", _, (Sequence() as point,)), Sequence("("):
+            return point
+        case _:
+            return node
 
 
 def _any_integer(node: Node) -> Relation | None:
@@ -260,8 +291,11 @@ def _one_sequence(one: Node, two: Node, judge: Judge) -> Decision | None:
             return equal("list")
         if all(each == "different" for each in found):
             return different("list", "several values instead of one, or one instead of several")
-        if of_gold and len(several.items) > 1 and "equal" in found and "different" in found:
-            return different("list", "not all the values")
+        if len(several.items) > 1 and "equal" in found and "different" in found:
+            if of_gold:
+                return different("list", "not all the values")
+            if several.open == "{" and several.close == "}":
+                return different("list", "a set of several values beside one")
         return undecided("list", "several values beside one")
     return None
 

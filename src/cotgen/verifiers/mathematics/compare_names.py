@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Literal
 
@@ -158,13 +159,21 @@ def _letters(node: Node) -> str:
 def number_sets(one: Node, two: Node, _: Judge) -> Decision | None:
     """Sets of numbers by name: the whole numbers are not the rational ones."""
     names = [_set_name(node) for node in (one, two)]
+    for plain, name in ((one, names[1]), (two, names[0])):
+        if name in _STANDARD and plain == Symbol(name):
+            return equal("set")
     if None in names or not any(isinstance(node, Numbers | Reals) for node in (one, two)):
         return None
     if names[0] == names[1]:
         return equal("set")
     if all(name in _STANDARD or name == "R" for name in names) or _is_positive(*names):
         return different("set", "another set of numbers")
+    if all(name and _SPACE.fullmatch(name) for name in names):
+        return different("set", "another set of numbers")
     return undecided("set", "sets of numbers that may be the same")
+
+
+_SPACE = re.compile(r"[RCQZ][2-9]?")
 
 
 def _is_positive(*names: str | None) -> bool:
@@ -267,15 +276,21 @@ def _congruent(one: Node, two: Node, by: Node, judge: Judge) -> Decision:
     return judge(left, right)
 
 
+_ZERO, _ONCE = Number(Fraction(0)), Number(Fraction(1))
 _ANY_CONSTANT = ("C", "c", "K", "k", "C_1", "C_0", "c_1", "constant", "const")
 
 
 def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | None:
     """`x^2 + C` is `x^2 + c`: the letter of a constant that is only added means nothing."""
-    for integral, other in ((one, two), (two, one)):
-        if _is_indefinite(integral) and isinstance(other, Sum) and (name := _added(other)):
+    for node, other in ((one, two), (two, one)):
+        match node:
+            case Function("integral", (body, Symbol() as of)) if of.name in symbols(other):
+                derived = _of_derivatives(body, of, other, judge)
+                if derived is not None:
+                    return derived
+        if _is_indefinite(node) and isinstance(other, Sum) and (name := _added(other)):
             rest = Sum(tuple(term for term in other.terms if term != Symbol(name)))
-            found = judge(integral, rest)
+            found = judge(node, rest)
             return found if found.finding == "equal" else None
     if not (isinstance(one, Sum) and isinstance(two, Sum)):
         return None
@@ -290,6 +305,32 @@ def constants_of_integration(one: Node, two: Node, judge: Judge) -> Decision | N
 def _is_indefinite(node: Node) -> bool:
     """`\\int 2x dx`, which has its constant in it."""
     return isinstance(node, Function) and node.name == "integral" and len(node.args) == 2
+
+
+def _of_derivatives(body: Node, name: Symbol, other: Node, judge: Judge) -> Decision | None:
+    """An integral beside an antiderivative: what counts is what this is the derivative of."""
+    if not isinstance(other, SCALARS) or _is_integral(other):
+        return None
+    constant = _added(other) if isinstance(other, Sum) else None
+    bare = other if constant is None else replaced(other, Symbol(constant), _ZERO)
+    derived = Function("derivative", (_without_bars(bare), name, _ONCE))
+    found = judge(body, unfold(derived))
+    # Without a constant only the one antiderivative that is meant is equal.
+    return found if constant is not None or found.finding == "different" else None
+
+
+def _is_integral(node: Node) -> bool:
+    own = isinstance(node, Function) and node.name == "integral"
+    return own or any(map(_is_integral, children(node)))
+
+
+def _without_bars(node: Node) -> Node:
+    """ln|u| has the derivative of ln u."""
+    match node:
+        case Function("ln" | "log" as name, (Function("abs", args),)):
+            return Function(name, args)
+        case _:
+            return rebuilt(node, _without_bars)
 
 
 def _added(node: Sum) -> str | None:

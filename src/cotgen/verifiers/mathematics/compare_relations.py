@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, curves, forms, sets
 from cotgen.verifiers.mathematics.congruences import congruences
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
+    SCALARS,
     Function,
     Intersection,
     Node,
@@ -45,7 +48,9 @@ def memberships(one: Node, two: Node, _: Judge) -> Decision | None:
         # `(0,0]` holds nothing, and `(0,0)` beside it may be a point.
         return undecided("set", "intervals without members")
     if isinstance(one, Relation) and isinstance(two, Relation) and symbols(one) != symbols(two):
-        return undecided("set", "other unknowns")
+        renamed = len(symbols(one)) == len(symbols(two)) == 1
+        if same or not renamed:
+            return undecided("set", "other unknowns")
     if same and sets.is_unsolved(two) and not sets.is_unsolved(one):
         return undecided("set", "an inequality that is not solved")
     if same and all(map(sets.is_unsolved, (one, two))) and sets.is_trivial(first):
@@ -107,18 +112,82 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
         if found is not None:
             return found
     if isinstance(one, Relation) and _is_class(one) != _is_class(two):
-        return undecided("residue", "the class of a number beside that number")
+        return _class_beside(one, two, judge)
+    if isinstance(two, Relation) and _says_nothing(two) and _says_something(one):
+        if judge(one, two.sides[0]).finding == "equal":
+            return undecided("equation", "the value, as an equation that always holds")
+        return different("equation", "both sides are written alike, which says nothing")
     if isinstance(one, Relation) and isinstance(two, Relation):
         return _two_relations(one, two, judge)
-    for relation, other in ((one, two), (two, one)):
-        if isinstance(relation, Relation):
-            value = assigned(relation, judge)
-            if value is None and relation is two:
-                value = _found(relation)
-            if value is None:
-                return undecided("equation", f"a relation beside a {kind_of(other)}")
-            return judge(value, other) if relation is one else judge(other, value)
+    if isinstance(one, Relation):
+        value = assigned(one, judge) or _several(one, two)
+        return _unsolved(one, two) if value is None else judge(value, two)
+    if isinstance(two, Relation):
+        value = assigned(two, judge) or _found(two) or _several(two, one)
+        return _unsolved(two, one) if value is None else judge(one, value)
     return None
+
+
+def _class_beside(one: Relation, two: Node, judge: Judge) -> Decision:
+    if isinstance(two, SCALARS):
+        found = judge(one.sides[-1], two)
+        if found.finding == "different":
+            return found
+    return undecided("residue", "the class of a number beside that number")
+
+
+def _unsolved(relation: Relation, other: Node) -> Decision:
+    if _leaves_out(relation, other):
+        return different("inequality", "a range of values beside one that is not in it")
+    return undecided("equation", f"a relation beside a {kind_of(other)}")
+
+
+def _says_nothing(relation: Relation) -> bool:
+    """`x = x` repeats a name, `0 = 0` is all that is left of an equation."""
+    return set(relation.signs) == {"="} and len(set(relation.sides)) == 1
+
+
+def _says_something(node: Node) -> bool:
+    if not isinstance(node, Relation):
+        return isinstance(node, SCALARS)
+    try:
+        return set(node.signs) == {"="} and bool(algebra.normal(_gap(node)).over)
+    except Unreadable:
+        return False
+
+
+def _leaves_out(relation: Relation, other: Node) -> bool:
+    """Whether the number is no value of `x > 5`, nor its bound, which may be asked for."""
+    if not isinstance(other, Number) or not _ORDERED.issuperset(relation.signs):
+        return False
+    if other in relation.sides:
+        return False
+    unknowns = [side for side in relation.sides if not isinstance(side, Number)]
+    if len(unknowns) != 1 or not isinstance(unknowns[0], Symbol):
+        return False
+    values = [side.value if isinstance(side, Number) else other.value for side in relation.sides]
+    pairs = zip(relation.signs, values, values[1:], strict=False)
+    return not all(_HOLDS[sign](left, right) for sign, left, right in pairs)
+
+
+_HOLDS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "!=": operator.ne,
+}
+
+
+def _several(relation: Relation, other: Node) -> Sequence | None:
+    """`x = y = 2` as `x = 2, y = 2`, beside a list."""
+    if not isinstance(other, Sequence):
+        return None
+    *names, value = relation.sides
+    distinct = len(set(names)) == len(names) > 1 and all(isinstance(n, Symbol) for n in names)
+    if set(relation.signs) != {"="} or not distinct or symbols(value) & symbols(Sum(tuple(names))):
+        return None
+    return Sequence("", "", tuple(Relation((name, value), ("=",)) for name in names))
 
 
 def _is_class(node: Node) -> bool:
@@ -277,6 +346,9 @@ def is_name(node: Node) -> bool:
     match node:
         case Symbol():
             return True
+        case Function(name, (Symbol(angle),)) if name in _TRIGONOMETRIC:
+            # `\\sin A` has been asked for; `\\sin x = 1/2` is an equation.
+            return angle.isupper() and len(angle) == 1
         case Function(name, args):
             marked = name.startswith("mark ") or name in ("derivative", "?norm")
             if name == "abs":
@@ -318,6 +390,7 @@ def _is_asked_for(node: Node) -> bool:
     return plain and len(symbols(node)) > 1
 
 
+_TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
 _MEASURED = frozenset(("abs", "sin", "cos", "tan", "cot", "sec", "csc", "?norm", "ln", "lg"))
 _WORKED_OUT = frozenset(("sum", "prod", "integral", "limit", "limit+", "limit-", "det"))
 
@@ -343,6 +416,8 @@ def _equations(one: Relation, two: Relation) -> Decision:
         return undecided("equation", str(error))
     if not (symbols(one) and symbols(two)):
         return undecided("equation", "a statement without unknowns")
+    if not right.over and left.over and forms.decides(left):
+        return different("equation", "an equation that always holds")
     if not left.over or not right.over:
         return undecided("equation", "an equation that always holds")
     if (_is_polar(one) and _is_cartesian(two)) or (_is_polar(two) and _is_cartesian(one)):

@@ -16,6 +16,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Relation,
     Sequence,
     Sum,
+    Symbol,
     children,
     contains,
 )
@@ -30,6 +31,8 @@ def plus_minus(one: Node, two: Node, judge: Judge) -> Decision | None:
     found = [_is_one(node) and contains(node, PlusMinus) for node in (one, two)]
     if not any(found):
         return None
+    if _have_other_names(one, two):
+        return undecided("list", "values of another name")
     if any(map(_is_unsolved, (one, two))):
         return undecided("list", "a plus-minus sign beside an equation")
     several = any(_signs(node) > 1 for node in (one, two))
@@ -43,6 +46,14 @@ def plus_minus(one: Node, two: Node, judge: Judge) -> Decision | None:
     if several and decision.finding != "equal":
         return undecided("list", "several plus-minus signs")
     return decision
+
+
+def _have_other_names(one: Node, two: Node) -> bool:
+    match one, two:
+        case Relation((Symbol() as first, _), ("=",)), Relation((Symbol() as second, _), ("=",)):
+            return first != second
+        case _:
+            return False
 
 
 def _is_unsolved(node: Node) -> bool:

@@ -11,6 +11,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Based,
     Choice,
     Clock,
+    Constant,
     Node,
     Number,
     Quotient,
@@ -33,8 +34,7 @@ def choices(one: Node, two: Node, judge: Judge) -> Decision | None:
                 return equal("choice")
             return undecided("choice", "the same letter with another text")
         case (Choice(letter, None), other) | (other, Choice(letter, None)):
-            small = letter.lower() if letter in "ABCDE" else letter
-            if other in (Symbol(letter), Symbol(small)):
+            if other in _spellings(letter, in_gold=other is two):
                 return equal("choice")
             if _is_more_or_denied(letter, other):
                 return different("choice", "several options, or the denial of one")
@@ -48,6 +48,13 @@ def choices(one: Node, two: Node, judge: Judge) -> Decision | None:
         case (other, Choice(_, content)) if content is not None:
             return judge(other, content)
     return None
+
+
+def _spellings(letter: str, *, in_gold: bool) -> tuple[Node, ...]:
+    """A small e is the letter of an option if the gold is one, else it may be a number."""
+    small = Symbol(letter.lower() if letter in "ABCDE" else letter)
+    named: tuple[Node, ...] = (Symbol(letter), small)
+    return (*named, Constant("e")) if in_gold and letter == "E" else named
 
 
 def letters(one: Node, two: Node, _: Judge) -> Decision | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics.build import negative
+from cotgen.verifiers.mathematics.compare_signs import spread
 from cotgen.verifiers.mathematics.decision import Decision, different
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
     Choice,
     Node,
     Number,
+    PlusMinus,
     Relation,
     Sequence,
     Sum,
     Symbol,
     Unreadable,
+    contains,
     symbols,
 )
 from cotgen.verifiers.mathematics.read import Answer
@@ -50,6 +53,8 @@ def _members(answer: Answer) -> tuple[Node, ...]:
     if len(answer.readings) != 1 or answer.seconds or answer.listed is not None:
         return ()
     node = answer.readings[0]
+    if not isinstance(node, Sequence) and contains(node, PlusMinus):
+        node = spread(Sequence("", "", (node,)))
     bare = isinstance(node, Sequence) and node.open == ""
     return node.items[:_MOST_GUESSES] if isinstance(node, Sequence) and bare else ()
 

@@ -46,13 +46,13 @@ def _is_heading(text: str, found: Extraction, end: int) -> bool:
     return not is_last_line and not MATHEMATICAL.match(found.text)
 
 
-_LABELS = ("A:", "Ans:")
+_LABELS = ("A:", "Ans:", "Ans.")
 _SECOND_OPTION = re.compile(r"\n[ \t]*\**B[:.)]")
 
 
 def last_answer_line(text: str, start: int, end: int) -> Extraction | None:
     """`A: x` on a line of its own, unless the next line is option B."""
-    if text.find(":", start, end) < 0:
+    if text.find(":", start, end) < 0 and text.find("Ans.", start, end) < 0:
         return None
     limit = end
     for _ in range(_MOST_MARKS):

@@ -18,7 +18,11 @@ class TooBig(Unreadable):
 
 
 class Undefined(Unreadable):
-    """An expression without a value, such as a division by zero: equal to nothing."""
+    """An expression without a value that all agree on, such as 0^0."""
+
+
+class DivisionByZero(Undefined):
+    """An expression that surely has no value: equal to nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 
 from cotgen.verifiers.mathematics.build import scalar
@@ -12,8 +13,12 @@ from cotgen.verifiers.mathematics.nodes import (
     Intersection,
     Matrix,
     Node,
+    Number,
+    Power,
     Relation,
+    Root,
     Sequence,
+    Sum,
     Union,
     Unreadable,
     Where,
@@ -178,6 +183,8 @@ def absolute(parser: Cursor) -> Node:
     inner = parser.expression(0)
     parser.bars -= 1
     parser.expect(_BARS[opened])
+    if opened == "\\|" and (length := _length(inner)) is not None:
+        return length
     if isinstance(inner, Matrix):
         return Function("det", (inner,))
     return Function("?norm" if opened == "\\|" or _is_vector(inner) else "abs", (scalar(inner),))
@@ -187,11 +194,26 @@ def _is_vector(node: Node) -> bool:
     return isinstance(node, Function) and node.name == "mark vec"
 
 
+def _length(node: Node) -> Node | None:
+    """The length of a vector that is written out."""
+    match node:
+        case Sequence("(" | "<", _, items):
+            parts = items
+        case Matrix(rows) if len(rows) == 1 or len(rows[0]) == 1:
+            parts = tuple(entry for row in rows for entry in row)
+        case _:
+            return None
+    squares = (Power(Function("abs", (scalar(part),)), Number(Fraction(2))) for part in parts)
+    return Root(Sum(tuple(squares)), 2)
+
+
 def fenced(parser: Cursor) -> Node:
     """`\\lfloor x \\rfloor` and its kin."""
     closing, name = FENCES[key_of(parser.step())]
     inner = parser.expression(0)
     parser.expect(closing)
+    if name == "?norm" and (length := _length(inner)) is not None:
+        return length
     if isinstance(inner, Matrix) and name == "abs":
         return Function("det", (inner,))
     return Function(name, (scalar(inner),))
@@ -281,5 +303,6 @@ def _environment_name(parser: Cursor) -> str:
     name = ""
     while parser.token.kind in ("name", "word", "text"):
         name += parser.step().text
+    parser.take("*")
     parser.expect("}")
     return name

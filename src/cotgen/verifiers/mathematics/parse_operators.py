@@ -176,14 +176,16 @@ def _side(parser: Cursor, stop: int) -> tuple[int, str]:
 def derivative(parser: Cursor, over: Node, under: Node) -> Node | None:
     """`\\frac{d}{dx} f`, `\\frac{dy}{dx}`, `\\frac{d^2y}{dx^2}`; None for any other fraction."""
     order, body = _of_numerator(over)
-    name = _of_denominator(under)
-    if not order or name is None or name[1] != order:
+    names = _of_denominator(under)
+    if not order or not names or sum(times.value for _, times in names) != order.value:
         return None
     if body is None:
         body = parser.factor()
         while parser.factor_follows():
             body = product(body, parser.factor())
-    return Function("derivative", (scalar(body), name[0], order))
+    for name, times in reversed(names):
+        body = Function("derivative", (scalar(body), name, times))
+    return body
 
 
 def _of_numerator(node: Node) -> tuple[Number | None, Node | None]:
@@ -198,11 +200,16 @@ def _of_numerator(node: Node) -> tuple[Number | None, Node | None]:
             return None, None
 
 
-def _of_denominator(node: Node) -> tuple[Symbol, Number] | None:
-    match node:
-        case Product((Symbol("d" | "partial"), Symbol() as name)):
-            return name, ONE
-        case Product((Symbol("d" | "partial"), Power(Symbol() as name, Number() as order))):
-            return name, order
-        case _:
-            return None
+def _of_denominator(node: Node) -> list[tuple[Symbol, Number]]:
+    """By which names, and how often each: `\\partial x^2 \\partial y`; empty for anything else."""
+    factors = node.factors if isinstance(node, Product) else ()
+    found: list[tuple[Symbol, Number]] = []
+    for sign, factor in zip(factors[::2], factors[1::2], strict=False):
+        match sign, factor:
+            case Symbol("d" | "partial"), Symbol() as name:
+                found.append((name, ONE))
+            case Symbol("d" | "partial"), Power(Symbol() as name, Number() as order):
+                found.append((name, order))
+            case _:
+                return []
+    return found if len(factors) == 2 * len(found) else []

@@ -66,6 +66,15 @@ def _exponent(parser: Cursor, words: list[str]) -> None:
             _exponent(parser, words)
 
 
+def _counted(words: list[str]) -> list[str]:
+    """What is counted in `3 of the books`, `4 more days` and `10 years old`."""
+    if words[:1] == ["of"]:
+        words = words[2:] if words[1:2] == ["the"] and len(words) > 2 else words[1:]
+    if words[:1] == ["more"] and len(words) <= 2:
+        words = words[1:]
+    return words[:1] if words[1:] == ["old"] else words
+
+
 _TAILS = vocabulary("for on at from during every while because in")
 
 
@@ -84,8 +93,7 @@ def _with_unit(value: Node, words: list[str]) -> Node:
         scale *= _SCALES[words.pop(0)]
     if scale > 1:
         value = product(value, Number(Fraction(scale)))
-    if words[:1] == ["of"] or not words:
-        words = words[1:]
+    words = _counted(words)
     if " ".join(words) in _PERCENT:
         return Function("percent", (value,))
     words = _without_tail(words)

@@ -339,14 +339,18 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|(?:(?<![A-Za-z0-9)])-)?[0-9]+(?:[.,:-
 _LISTED = re.compile(r"(?<=[0-9]), (?=-?[0-9])")
 _CALCULATED = re.compile(r"[0-9] ?[!:'\"]|[:'\"(] ?-?[0-9]+ ?[^0-9 ,.)]|- [0-9]")
 """Signs that are no punctuation beside a digit: a factorial, a ratio, feet."""
+_NEGATED = re.compile(r"- ?[A-Za-z][^0-9]*[0-9]")
+"""A sign before a name and a number, such as a function of it; before words alone it is a dash."""
 _PUNCTUATION = frozenset(" .,;:!?'\"()-\n\t")
 
 
 def words(text: str) -> Text | None:
     """A text as its words; None if there is more in it than words."""
     flat = flat_words(text)
-    if _CALCULATED.search(flat) or not all(
-        letter.isalnum() or letter in _PUNCTUATION for letter in flat
+    if (
+        _CALCULATED.search(flat)
+        or _NEGATED.match(flat)
+        or not all(letter.isalnum() or letter in _PUNCTUATION for letter in flat)
     ):
         return None
     found = _without_articles(_WORD.findall(_LISTED.sub(",", flat)))

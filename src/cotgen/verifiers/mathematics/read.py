@@ -73,18 +73,22 @@ _PLAIN_NUMBER = re.compile(r"\s*(-?)([0-9]{1,30})(?:\.([0-9]{1,30}))?\.?\s*")
 _PLAIN_FRACTION = re.compile(r"(-?)\\[dt]?frac\{([0-9]{1,9})\}\{([0-9]{1,9})\}")
 
 
+_DELIMITED = ("$", "\\")
+"""How what may hide the ends of a text from `tidy` begins."""
+
+
 def read(text: str) -> Answer:
     """Read an answer. Never raises: what cannot be read keeps its key, which can still be equal."""
-    found = _PLAIN_NUMBER.fullmatch(text)
-    if found is not None:
-        return _number(*found.groups())
-    if text.endswith("}") and (found := _PLAIN_FRACTION.fullmatch(text)):
-        return _fraction(*found.groups())
+    if (plainly := _read_plainly(text)) is not None:
+        return plainly
     if len(text) > MAX_LENGTH:
         return Answer(" ".join(text.split()), problem=f"longer than {MAX_LENGTH} characters")
     if is_damaged(text):
         return Answer(text, problem="a control character is in it")
-    cleaned = without_lead(unwrap(tidy(plain(text))))
+    spelled = plain(text)
+    if spelled[:1] in _DELIMITED:
+        spelled = unwrap(spelled)
+    cleaned = without_lead(unwrap(tidy(spelled)))
     key = key_of(cleaned)
     if not cleaned:
         return Answer("", problem="nothing is there")
@@ -102,6 +106,15 @@ def read(text: str) -> Answer:
         return _in_words(cleaned, flat, key, str(error))
     except RecursionError:
         return Answer(key, problem="nested too deeply")
+
+
+def _read_plainly(text: str) -> Answer | None:
+    """What most answers are needs no parser."""
+    found = _PLAIN_NUMBER.fullmatch(text)
+    if found is not None:
+        return _number(*found.groups())
+    found = _PLAIN_FRACTION.fullmatch(text) if text.endswith("}") else None
+    return found and _fraction(*found.groups())
 
 
 def _number(sign: str, whole: str, places: str | None) -> Answer:
@@ -372,6 +385,7 @@ def _before_approximation(node: Node) -> tuple[tuple[Node, bool], Second | None]
     return (Relation(node.sides[: cut + 1], node.signs[:cut]), False), last
 
 
+_GROUPED = re.compile(r"[^0-9]{0,9}[0-9]{1,3}(?:,[0-9]{3})+[^0-9]{0,40}")
 _MAX_REGROUPED = 1_000
 """Parts of a text that is parsed once more; of a longer one it is only known that it differs."""
 
@@ -379,6 +393,9 @@ _MAX_REGROUPED = 1_000
 def _regrouped(text: str, grouping: Grouping) -> Node | None:
     """The reading with other thousands, where there may be any."""
     if "," not in text or not re.search(r"[0-9],[0-9]{3}", text):
+        return None
+    if grouping == "never" and ",0" in text and _GROUPED.fullmatch(text):
+        # Nobody lists 4 as 004.
         return None
     try:
         usual, other = (tokenize(text, commas_group=each) for each in ("outside", grouping))

@@ -15,6 +15,7 @@ from cotgen.verifiers.mathematics.decision import (
 )
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
+    DivisionByZero,
     Function,
     Node,
     Number,
@@ -66,7 +67,7 @@ def _compare(one: Node, two: Node) -> Decision:
         if forms.decides(gap):
             return _differ(one, two, "exact" if right.value is not None else "algebra")
     except Undefined as error:
-        return undecided("exact", str(error))
+        return _without_value(one, error)
     except Unreadable as error:
         problem = str(error)
         too_big = isinstance(error, TooBig)
@@ -76,9 +77,29 @@ def _compare(one: Node, two: Node) -> Decision:
         return equal("algebra")
     if (_has_root(one) or _has_root(two)) and numeric.differ_below_zero(one, two):
         return undecided("numeric", "equal for positive values at most")
-    if not too_big and symbolic.equal(one, two):
+    return _by_sympy(one, two, problem, too_big=too_big)
+
+
+def _by_sympy(one: Node, two: Node, problem: str, *, too_big: bool) -> Decision:
+    found = "undecided" if too_big else symbolic.finding(one, two)
+    if found == "equal":
         return equal("symbolic")
+    if found == "different":
+        return _differ(one, two, "symbolic")
     return undecided("symbolic", problem or "equality was neither shown nor refuted")
+
+
+def _without_value(gold: Node, error: Undefined) -> Decision:
+    if isinstance(error, DivisionByZero) and _is_number(gold):
+        return different("exact", f"{error}, which has no value")
+    return undecided("exact", str(error))
+
+
+def _is_number(node: Node) -> bool:
+    try:
+        return algebra.normal(node).value is not None
+    except Unreadable:
+        return False
 
 
 def _has_root(node: Node) -> bool:
@@ -129,6 +150,11 @@ def _infinite(one: Node, two: Node) -> Decision | None:
         return None
     if found[0] == found[1]:
         return equal("exact")
+    if _has_limits(one) or _has_limits(two):
+        # A limit may be infinite, and so may a sum or an integral.
+        if symbolic.equal(one, two):
+            return equal("symbolic")
+        return undecided("symbolic", "a limit that may be infinite")
     if any(
         value is None and (_has_limits(node) or _is_undefined(node))
         for node, value in zip((one, two), found, strict=True)

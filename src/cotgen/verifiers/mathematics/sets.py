@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cmp_to_key
@@ -96,6 +97,21 @@ def _is_line(side: Node) -> bool:
         return _is_unknown(side) or forms.line(algebra.normal(side)) is not None
     except Unreadable:
         return False
+
+
+def whole_numbers(node: Node, most: int) -> tuple[int, ...]:
+    """The whole numbers in a set between numbers. Raises Unreadable if it has more than `most`."""
+    found: list[int] = []
+    for each in intervals(node):
+        if not (isinstance(each.low, Number) and isinstance(each.high, Number)):
+            raise Unreadable("a set without numbers for ends")
+        low, high = math.ceil(each.low.value), math.floor(each.high.value)
+        low += each.open_low and low == each.low.value
+        high -= each.open_high and high == each.high.value
+        if high - low >= most - len(found):
+            raise Unreadable(f"a set of more than {most} numbers")
+        found.extend(range(low, high + 1))
+    return tuple(found)
 
 
 def same(one: tuple[Interval, ...], two: tuple[Interval, ...]) -> bool:

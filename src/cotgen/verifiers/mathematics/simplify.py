@@ -57,13 +57,83 @@ def warm() -> None:
 
 
 def answer(request: bytes) -> bytes:
-    """`1` if the two expressions are shown to be equal, else `0`."""
+    """`1` if the two expressions are shown to be equal, `-` if to differ, else `0`."""
     one, two = msgspec.msgpack.decode(request)
     kinds = (False, True) if _may_need_reals(one) or _may_need_reals(two) else (False,)
     try:
-        return b"1" if any(_is_zero(one, two, real) for real in kinds) else b"0"
+        if any(_is_zero(one, two, real) for real in kinds):
+            return b"1"
+        return b"-" if _is_worked_out(one, two) and _differ(one, two) else b"0"
     except _Refused:
         return b"0"
+
+
+def _is_worked_out(one: Tree, two: Tree) -> bool:
+    """Whether sympy finds a value that other tiers cannot: that of a sum, a limit, a derivative.
+
+    An antiderivative has no one value, nor has d(xy)/dx, where y may depend on x.
+    """
+    return _binds(one) != _binds(two) and not (_is_open(one) or _is_open(two))
+
+
+def _is_open(tree: Tree) -> bool:
+    match tree:
+        case ["function", "integral", *parts]:
+            own = len(parts) < _DEFINITE
+        case ["function", "derivative", body, ["symbol", name], _]:
+            own = not _letters(body) <= {name}
+        case _:
+            own = False
+    return own or any(_is_open(part) for part in tree[1:] if isinstance(part, list))
+
+
+def _letters(tree: Tree) -> set[str]:
+    if tree[0] == "symbol":
+        return {tree[1]}
+    parts = (_letters(part) for part in tree[1:] if isinstance(part, list))
+    return set[str]().union(*parts)
+
+
+_DEFINITE = 4
+"""What is integrated, the letter, and the two limits."""
+
+
+def _differ(one: Tree, two: Tree) -> bool:
+    """Whether two values in closed form are far apart at whole numbers, which limits may be."""
+    import sympy
+
+    builder = _Builder(real=True)
+    gap = builder.build(one) - builder.build(two)
+    if gap.has(sympy.nan, sympy.zoo, sympy.oo, *_open_forms()):
+        return False
+    unknowns = sorted(gap.free_symbols, key=str)
+    return any(
+        _is_far(gap, dict(zip(unknowns, point, strict=False)))
+        for point in (_POINTS if len(unknowns) <= len(_POINTS[0]) else ())
+    )
+
+
+_POINTS = ((7, 11, 13, 17), (3, 5, 2, 4))
+
+
+def _open_forms() -> tuple[Expression, ...]:
+    import sympy
+
+    return (
+        *(sympy.Integral, sympy.Sum, sympy.Product, sympy.Limit, sympy.Derivative),
+        *(sympy.Piecewise, sympy.AccumBounds, sympy.Subs),
+    )
+
+
+def _is_far(gap: Expression, point: dict[Expression, int]) -> bool:
+    try:
+        value = complex(gap.subs(point).evalf(15))
+    except (TypeError, ValueError, ArithmeticError):
+        return False
+    return _FAR < abs(value) < _FARTHEST
+
+
+_FARTHEST = 1e12
 
 
 def _may_need_reals(tree: Tree) -> bool:
@@ -75,7 +145,10 @@ def _is_zero(one: Tree, two: Tree, real: bool) -> bool:
     import sympy
 
     builder = _Builder(real)
-    gap = builder.build(one) - builder.build(two)
+    left, right = builder.build(one), builder.build(two)
+    if sympy.oo in (abs(left), abs(right)):
+        return bool(left == right)
+    gap = left - right
     if gap.has(sympy.nan, sympy.zoo, sympy.oo):
         return False
     if _seems_to_differ(gap):
@@ -120,6 +193,8 @@ def _simpler(gap: Expression) -> Iterator[Callable[[], Expression]]:
         x = sympy.Symbol("x")
         if gap.has(sympy.atan, sympy.asin, sympy.acos) and _lies_near_zero(gap):
             yield lambda: sympy.simplify(sympy.expand_trig(sympy.sin(gap)))
+        if gap.has(sympy.log) and _lies_near_zero(gap):
+            yield lambda: sympy.simplify(sympy.expand(sympy.exp(sympy.expand(gap)))) - 1
         yield lambda: sympy.minimal_polynomial(sympy.expand_complex(gap), x) - x
 
 
@@ -258,6 +333,12 @@ _BINDING: dict[str, Callable[..., Expression]] = {
 def _holds(tree: Tree, *tags: str) -> bool:
     parts = (part for part in tree[1:] if isinstance(part, list))
     return tree[0] in tags or any(_holds(part, *tags) for part in parts)
+
+
+def _binds(tree: Tree) -> bool:
+    """Whether a sum, a limit or one of their kin is in a tree."""
+    own = tree[0] == "function" and tree[1] in _BINDING
+    return own or any(_binds(part) for part in tree[1:] if isinstance(part, list))
 
 
 def _rational(over: int, under: int) -> Expression:

@@ -45,9 +45,31 @@ _FORMS = (
     ("egative ", re.compile(r"\A[Nn]egative (?=[0-9.\\$])"), "-"),
     (" of a", re.compile(r"(?<=[0-9}]) of an? "), " "),
     ("+", re.compile(r"\+ ?/ ?-"), r"\\pm "),
+    ("\\!", re.compile(r"(?<=[0-9])(?: ?\\!)* ?:(?: ?\\!)* ?(?=[0-9])"), ":"),
+    ("\\phantom", re.compile(r"\\phantom ?\{[^{}]{0,40}\}"), ""),
+    ("\\Omega", re.compile(r"(?<=[0-9}]) ?(?:\\[ ,;] ?)?\\Omega(?![A-Za-z(^_])"), r"\\text{ ohms}"),
+    (
+        "{",
+        re.compile(
+            r"(\\(?:sin|cos|tan|cot|sec|csc)(?: ?\^ ?(?:[0-9]|\{ ?[0-9] ?\}))?) ?"
+            r"\{ ?([0-9]{1,9}(?:\.[0-9]{1,9})?) ?\}"
+        ),
+        r"\1 \2",
+    ),
+    (
+        "degree",
+        re.compile(
+            r"((?:sin|cos|tan|cot|sec|csc)(?: ?(?:\^|\*\*) ?\{?[0-9]\}?)? ?\(? ?[0-9.]{1,9})"
+            r" ?degrees?(?![A-Za-z])"
+        ),
+        r"\1^\\circ ",
+    ),
+    ("degree", re.compile(r"(?<=[0-9]) degrees?(?= ?(?:[-+*]|[kmn](?![A-Za-z])))"), r"^\\circ "),
     ("\\degree", re.compile(r"\\degrees?(?![A-Za-z])"), r"^\\circ "),
     ("quad", re.compile(r"\\q?quad(?=[A-Za-z])"), " "),
     ("\\m", re.compile(r"(?<=[A-Za-z])_ ?\{ ?\\(min|max) ?\}"), r"_{\1}"),
+    ("quad", re.compile(r"(?<=[0-9A-Za-z)}]) ?\\q?quad ?(?=[a-z] ?=)"), ", "),
+    ("=", re.compile(r"\A= ?(?=[-0-9\\(.A-Za-z])"), ""),
     ("\\euro", re.compile(r"\\euro(?![A-Za-z])"), "€"),
     ("\\pounds", re.compile(r"\\pounds(?![A-Za-z])"), "£"),
     ("space", re.compile(r"\\(?:space|enspace|thinspace)(?![A-Za-z])"), " "),

@@ -92,7 +92,7 @@ _HEDGED = re.compile(
 )
 _CORRECT = re.compile(r"\b(?:correct|right|best|answer)[ \t]+[*_]{0,3}\Z", re.IGNORECASE)
 _LINE_START = re.compile(
-    r"(?:\A|\n)[ \t>*#_•-]{0,12}(?:(?:so|thus|hence|therefore),? )?"
+    r"(?:\A|\n|<br ?/?>)[ \t>*#_•-]{0,12}(?:(?:so|thus|hence|therefore),? )?"
     r"(?:(?:the|my|our) )?(?:(?:final|correct|new|updated|revised|corrected) )?\Z",
     re.IGNORECASE,
 )
@@ -150,7 +150,7 @@ _LEADING = re.compile(
 )
 _RATHER = re.compile(
     r"(?:not|no longer|never)\b(?! (?:only|just|merely|simply|necessarily|known|clear)\b)"
-    r"(?:[^.\n]|\.(?=[0-9])){1,60}? but (?:rather |instead |actually )?"
+    r"(?:[^.\n]|\.(?=[0-9])){1,60}?(?: but (?:rather |instead |actually )?|[,;] (?:it is|it's) )"
     r"(?=\**(?:[-−0-9.$(\[\\√]|[A-J]\b))",
     re.IGNORECASE,
 )
@@ -190,21 +190,31 @@ def _stated(text: str, start: int, end: int) -> Extraction | None:
     if text.startswith('\\"', begin) and text.startswith('\\"', close - 2):
         begin, close = begin + 2, close - 2
     answer = stripped(text, "phrase", begin, close)
-    if answer and answer.text.count("**") == 1 and "$" not in answer.text.partition("**")[0]:
+    if answer and answer.text.count("**") == 1 and _is_half_bold(answer.text):
         # The other half of the stars stood around it: **5** apples.
         return Extraction(answer.text.replace("**", ""), "phrase", answer.start, answer.end)
     return answer
 
 
+def _is_half_bold(said: str) -> bool:
+    """Whether the stars are not those of a power, as in `2**10` or `$x**2$`."""
+    return "$" not in said.partition("**")[0] and not _POWER.search(said)
+
+
+_POWER = re.compile(r"[0-9A-Za-z)]\*\*[-(]?(?:[0-9]|[A-Za-z](?![A-Za-z]))")
+
+
 def _is_cut_off(said: str) -> bool:
     """Whether a text ends inside a formula: `$1` may be the start of `$1.5$` or of $18."""
     dollars = said.count("$") - said.count("\\$")
-    if dollars % 2 == 0:
+    if dollars % 2 == 0 or _PRICE.fullmatch(said):
         return said.count("\\(") > said.count("\\)")
     words = said[said.rfind("$") + 1 :].split(maxsplit=1)
     return len(words) < 2 or "\\" in words[0]
 
 
+_PRICE = re.compile(r"\$(?:[0-9]{2,9}|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]{2})?|\$[0-9]\.[0-9]{2}")
+"""A price at the end of a text, no more cut off than a number there would be."""
 _TOLD = re.compile(
     r"(?:(?!\b(?:not|if|whether|or|but|when)\b)[^.:;$\\\n*0-9]|\$[^$\n]{1,80}\$){3,160}"
     r"\b(?:is|are|equals)\b:? \**(?=[-−]?[0-9$]|\\[a-z(])"

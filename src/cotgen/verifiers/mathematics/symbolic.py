@@ -1,7 +1,8 @@
 """The symbolic tier: what sympy shows to be equal, in a process that can be killed.
 
-Confirms only: a difference that simplifies to zero. Slow, hence last, only for small answers, and
-within the time that one judgement may spend on it. This side never imports sympy.
+Equal is a difference that simplifies to zero. Different are only sums, limits, derivatives and
+their kin, whose value no other tier finds, beside another value. Slow, hence last, only for small
+answers, and within the time that one judgement may spend on it. This side never imports sympy.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cotgen.errors import CotgenError
+from cotgen.verifiers.mathematics.decision import Finding
 from cotgen.verifiers.mathematics.nodes import (
     Constant,
     Function,
@@ -72,14 +74,19 @@ _current = threading.local()
 
 def equal(one: Node, two: Node) -> bool:
     """Whether sympy shows two expressions to be equal. False means: not shown."""
+    return finding(one, two) == "equal"
+
+
+def finding(one: Node, two: Node) -> Finding:
+    """What sympy shows of two expressions."""
     if size(one) + size(two) > MAX_SIZE or max(_nested(one), _nested(two)) > MAX_NESTED:
-        return False
+        return "undecided"
     try:
         request = msgspec.msgpack.encode((_packed(one), _packed(two)))
     except Unreadable:
-        return False
+        return "undecided"
     budget: Budget = getattr(_current, "budget", None) or Budget(_LONGEST_S)
-    return len(request) <= MAX_PACKED and _shown(request, budget)
+    return _shown(request, budget) if len(request) <= MAX_PACKED else "undecided"
 
 
 def _nested(node: Node) -> int:
@@ -89,21 +96,24 @@ def _nested(node: Node) -> int:
     return own + max(map(_nested, children(node)), default=0)
 
 
-def _shown(request: bytes, budget: Budget) -> bool:
+_FINDINGS: dict[bytes, Finding] = {b"1": "equal", b"-": "different"}
+
+
+def _shown(request: bytes, budget: Budget) -> Finding:
     within_s = budget.deadline - time.monotonic()
     if budget.trouble or within_s <= 0:
         # One expression took it all; the others of this answer would fare no better.
         budget.trouble = budget.trouble or "out of time"
-        return False
+        return "undecided"
     try:
         answer = _helper().ask(request, within_s=within_s, processor_s=budget.processor_s)
     except CotgenError as error:
         budget.trouble = str(error)
-        return False
+        return "undecided"
     budget.processor_s -= answer.seconds
     if answer.reason or budget.processor_s <= 0:
         budget.trouble = answer.reason or "out of time"
-    return answer.data == b"1"
+    return _FINDINGS.get(answer.data, "undecided")
 
 
 _shared: dict[Path, Helper] = {}

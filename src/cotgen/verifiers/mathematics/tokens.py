@@ -32,7 +32,8 @@ def vocabulary(words: str) -> frozenset[str]:
 
 
 FUNCTIONS = vocabulary(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log lg exp sqrt abs "
+    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh ln log lg "
+    "exp sqrt abs "
     "floor ceil gcd lcm binom"
 )
 _WORD_COMMANDS = {
@@ -130,8 +131,20 @@ def _scan(text: str, commas_group: Grouping) -> Iterator[Token]:
             spaced = True
             continue
         depth += _DEPTHS.get((kind, piece), 0)
-        yield from _tokens(kind, piece, spaced)
+        if piece in _PRODUCTS and _is_product(text, found, spaced):
+            yield Token("letters", piece, spaced)
+        else:
+            yield from _tokens(kind, piece, spaced)
         spaced = False
+
+
+_PRODUCTS = vocabulary("at an by no on so is if")
+
+
+def _is_product(text: str, found: re.Match[str], spaced: bool) -> bool:
+    """Whether two letters are no word: `at^2`, and what follows a value without a blank."""
+    glued = not spaced and found.start() > 0 and text[found.start() - 1] in "}0123456789"
+    return glued or text[found.end() : found.end() + 1] == "^"
 
 
 def _braced(text: str, start: int) -> tuple[str, int]:
@@ -158,7 +171,7 @@ def _text(command: str, content: str, spaced: bool) -> Iterator[Token]:
     bold = command == "mathbf" or stripped in ("e", "i")
     if len(stripped) == 1 and stripped.isalpha() and command in _UPRIGHT and bold:
         yield Token("name", stripped, spaced)
-    elif stripped in _WORD_COMMANDS and command in _UPRIGHT:
+    elif stripped in _WORD_COMMANDS and (command in _UPRIGHT or stripped in ("gcd", "lcm")):
         yield Token("command", _WORD_COMMANDS[stripped], spaced)
     elif stripped.endswith((" and", " or")) and stripped.count(" ") == 1:
         unit, joiner = stripped.split()
@@ -234,6 +247,8 @@ def _letters(piece: str, spaced: bool) -> Iterator[Token]:
         yield Token("command", _WORD_COMMANDS[piece.lower()], spaced)
     elif len(piece) > 3 or piece.lower() in _UNIT_WORDS or _is_small_word(piece, spaced):
         yield Token("word", piece, spaced)
+    elif len(piece) == 3 and piece.endswith("pi"):
+        yield from (Token("name", piece[0], spaced), Token("command", "pi"))
     else:
         yield Token("letters", piece, spaced)
 

@@ -367,6 +367,15 @@ def _sign(node: Node) -> int | None:
 _PI = Constant("pi")
 
 
+def _sgn(node: Node) -> Node | None:
+    if symbols(node) or _has_i(node):
+        return None
+    if isinstance(node, Number) and not node.value:
+        return node
+    sign = numeric.sign(node)
+    return None if sign is None else Number(Fraction(sign))
+
+
 def _cis(angle: Node) -> Node:
     return Sum((Function("cos", (angle,)), Product((_I, Function("sin", (angle,))))))
 
@@ -422,6 +431,8 @@ _MEANINGS: dict[str, Callable[..., Node | None]] = {
     "abs": _abs,
     "cis": _cis,
     "arg": _arg,
+    "sgn": _sgn,
+    "sign": _sgn,
     "sech": _over("cosh"),
     "csch": _over("sinh"),
     "coth": _over("tanh"),

@@ -109,6 +109,7 @@ _PLURALS = {
     "mice": "mouse",
     "geese": "goose",
     "vertices": "vertex",
+    "pts": "point",
     "pence": "pence",
 }
 

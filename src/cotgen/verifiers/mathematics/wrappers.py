@@ -50,17 +50,18 @@ def unwrap(text: str) -> str:
 
 def _trim(text: str) -> str:
     text = text.strip()
-    if not text.endswith("..."):
-        text = text[: _end(text)]
+    text = text[: _end(text)]
     if text[:1] in "~\\" or text[:1].isspace():
         text = _SPACES.sub("", text)
     return text
 
 
 def _end(text: str) -> int:
-    """Where full stops, commas and blanks of TeX begin that end the text."""
+    """Where full stops, commas and blanks of TeX begin that end the text; three dots stay."""
     at = len(text)
     while at:
+        if text[at - 1] == "." and _is_no_stop(text[max(0, at - 7) : at]):
+            break
         if text[at - 1] in _ENDING and text[at - 2 : at - 1] != "\\":
             at -= 1
         elif at > 1 and text[at - 2] == "\\" and text[at - 1] in "\\,;:! ":
@@ -68,6 +69,12 @@ def _end(text: str) -> int:
         else:
             break
     return at
+
+
+def _is_no_stop(ending: str) -> bool:
+    """Whether the point at the end is one of three dots, or an unseen delimiter of TeX."""
+    dots = ending.endswith("...") and not ending.endswith("....")
+    return dots or ending.endswith("\\right.")
 
 
 _NOUN = re.compile(
