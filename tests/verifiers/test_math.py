@@ -324,3 +324,9 @@ def test_a_difference_is_never_judged_equal_the_other_way_round(
 ) -> None:
     gold, answer = " ".join(one), " ".join(two)
     assert {boxed(gold, answer), boxed(answer, gold)} != {"correct", "incorrect"}
+
+
+def test_the_symbolic_tier_can_try_a_floor_at_a_point() -> None:
+    verdict = verify("\\lfloor 2x\\rfloor", "\\boxed{2\\lfloor x\\rfloor}")
+    assert (verdict.outcome, verdict.method) == ("unverifiable", "symbolic")
+    assert "failed" not in verdict.reason

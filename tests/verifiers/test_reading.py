@@ -245,6 +245,8 @@ OPEN = {
     "a NUL in a gold": ("5\x00", "5"),
     "a control character": ("15", "1\x085"),
     "ratios with a zero": ("0:3", "0:5"),
+    "a ratio of what comes to zero": ("3:5", "(1-1):(2-2)"),
+    "a ratio with what comes to zero": ("3:0x", "5:0y"),
     "guesses or a decimal comma": ("5", "5,6"),
     "both signs": ("3", "\\pm 3"),
     "a value and its rounding": ("\\sqrt2", "\\sqrt2, 1.41"),

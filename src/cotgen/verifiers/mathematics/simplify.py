@@ -85,8 +85,11 @@ def _is_zero(one: Tree, two: Tree, real: bool) -> bool:
 
 def _seems_to_differ(gap: Expression) -> bool:
     """Where the two are far apart at one point, looking for a proof would be in vain."""
+    import sympy
+
     unknowns = sorted(gap.free_symbols, key=str)
-    point = {name: _FIRST + _STEP * number for number, name in enumerate(unknowns)}
+    # As sympy's own numbers: floor and ceiling of others raise.
+    point = {name: sympy.Float(_FIRST + _STEP * n) for n, name in enumerate(unknowns)}
     try:
         value = complex(gap.evalf(15, subs=point))
     except (TypeError, ValueError, ArithmeticError):
