@@ -42,10 +42,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from cotgen import verify
 from cotgen.records import Verdict
 from cotgen.verifiers.mathematics import symbolic
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 CASES = Path(__file__).resolve().parents[1] / "tests" / "verifiers"
 TIMEOUT_S, CPU_S, HANG_S, SHRINK_S = 5.0, 1.0, 60, 15
@@ -143,7 +147,7 @@ class Arcs:
         self.reached: set[tuple[str, int, int]] = set()
         self._is_ours: dict[str, bool] = {}
 
-    def enter(self, frame: FrameType, _event: str, _arg: object) -> Callable[..., object] | None:
+    def enter(self, frame: FrameType, _event: str, _arg: object) -> TraceFunction | None:
         """For `sys.settrace`: frames of other code are left alone, which costs little."""
         file = frame.f_code.co_filename
         ours = self._is_ours.get(file)
@@ -153,7 +157,7 @@ class Arcs:
             return None
         reached, last = self.reached, frame.f_lineno
 
-        def step(frame: FrameType, event: str, _arg: object) -> Callable[..., object]:
+        def step(frame: FrameType, event: str, _arg: object) -> TraceFunction:
             nonlocal last
             if event == "line":
                 reached.add((file, last, frame.f_lineno))
@@ -174,10 +178,10 @@ class Judge:
     def traced(self, gold: str, attempt: str) -> tuple[Verdict, bool]:
         """The verdict, and whether it took a way that none took before."""
         before = len(self.arcs.reached)
-        verdict = self(gold, attempt, self.arcs)
+        verdict = self(gold, attempt, arcs=self.arcs)
         return verdict, len(self.arcs.reached) > before
 
-    def __call__(self, gold: str, attempt: str, arcs: Arcs | None = None) -> Verdict:
+    def __call__(self, gold: str, attempt: str, *, arcs: Arcs | None = None) -> Verdict:
         pair = json.dumps([gold, attempt]).encode()
         os.pwrite(self._file, pair, 0)
         os.ftruncate(self._file, len(pair))
