@@ -123,6 +123,7 @@ class Seen:
     verdicts: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     slowest: list[tuple[float, str, str]] = field(default_factory=list)
+    late: list[tuple[float, str, str]] = field(default_factory=list)
     longest_wall_s: float = 0.0
     longest_cpu_s: float = 0.0
     violations: dict[str, Violation] = field(default_factory=dict)
@@ -181,12 +182,14 @@ class Judge:
         verdict = self(gold, attempt, arcs=self.arcs)
         return verdict, len(self.arcs.reached) > before
 
-    def __call__(self, gold: str, attempt: str, *, arcs: Arcs | None = None) -> Verdict:
+    def __call__(
+        self, gold: str, attempt: str, *, arcs: Arcs | None = None, again: bool = False
+    ) -> Verdict:
         pair = json.dumps([gold, attempt]).encode()
         os.pwrite(self._file, pair, 0)
         os.ftruncate(self._file, len(pair))
-        # For what hangs in C, where no alarm is heard: the file tells the pair.
-        faulthandler.dump_traceback_later(HANG_S, exit=True)
+        # For what hangs in C, where `ring` is not heard: the file tells the pair.
+        signal.setitimer(signal.ITIMER_PROF, HANG_S)
         cpu, wall = time.process_time(), time.perf_counter()
         signal.setitimer(signal.ITIMER_REAL, TIMEOUT_S + 0.5)
         verdict: Verdict
@@ -201,12 +204,17 @@ class Judge:
         finally:
             sys.settrace(None)
             signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        faulthandler.cancel_dump_traceback_later()
         if arcs and max(cpu, wall) > CPU_S / 10:
             # Tracing may have made it slow: it counts what it costs without.
             forget()
             return self(gold, attempt)
+        if cpu < CPU_S < wall - TIMEOUT_S + CPU_S - 0.5 and not again:
+            # So may a machine that stood still.
+            self.seen.late.append((wall, gold, attempt))
+            forget()
+            return self(gold, attempt, again=True)
         self._note(gold, attempt, verdict, cpu, wall)
         return verdict
 
@@ -566,6 +574,8 @@ def report(seen: Seen) -> None:
     print("\nslowest (s, gold, attempt)")
     for cost, gold, attempt in seen.slowest:
         print(f"  {cost:.2f}  {gold[:80]!r}  {attempt[:80]!r}")
+    for wall, gold, attempt in seen.late:
+        print(f"  late once, without working: {wall:.1f}  {gold[:80]!r}  {attempt[:80]!r}")
     print(f"\naccepted although altered ({len(seen.accepted)})")
     for gold, other in sorted(seen.accepted.values(), key=lambda pair: len(pair[0]))[:200]:
         print(f"  {gold[:70]!r}  {other[:70]!r}")
@@ -612,6 +622,7 @@ def main() -> int:
     out = given.out and given.out.resolve()
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     signal.signal(signal.SIGALRM, ring)
+    faulthandler.register(signal.SIGPROF, chain=True)  # The dump, then the end.
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["COTGEN_CANARY"] = str(Path(folder, "CANARY"))
