@@ -29,7 +29,7 @@ def planted(gold, attempt, **settings):
     if {rule!r} == "crash" and "5" in attempt:
         reason = "the symbolic comparison ended without a result: died (11)"
         return Verdict("unverifiable", method="none", reason=reason)
-    while {rule!r} == "slow" and turn == 700:
+    while {rule!r} == "slow" and turn in (700, 701):
         pass
     if {rule!r} == "self" and gold in attempt:
         return Verdict("incorrect", method="exact", reason="planted")
