@@ -360,10 +360,15 @@ def dresses(text: str) -> Iterator[str]:
     )
     yield f"\\displaystyle {text}"
     yield f"{{{text}}}"
-    if pairs(text, "(", ")") and "\\" not in re.findall(r"(.)[()]", text):
+    is_grouping = pairs(text, "(", ")") and not NO_GROUP.search(text)
+    if is_grouping and "\\" not in re.findall(r"(.)[()]", text):
         yield text.replace("(", "\\left(").replace(")", "\\right)")
     if "\\left" in text and text.count("\\left") == text.count("\\right"):
         yield re.sub(r"\\(left|right)(?=[()\[\]|\\])(?!\\[a-z])", "", text)
+
+
+NO_GROUP = re.compile(r"\d\(\d+\)|(?:^|\s)\(\w{1,3}\)\s")
+"""Brackets around a period or a label, which nobody writes with \\left."""
 
 
 def pairs(text: str, opening: str, closing: str) -> bool:
