@@ -336,3 +336,9 @@ def test_the_symbolic_tier_can_try_a_floor_at_a_point() -> None:
     verdict = verify("\\lfloor 2x\\rfloor", "\\boxed{2\\lfloor x\\rfloor}")
     assert (verdict.outcome, verdict.method) == ("unverifiable", "symbolic")
     assert "failed" not in verdict.reason
+
+
+def test_what_sympy_raises_on_is_not_shown() -> None:
+    verdict = verify("xx", "\\boxed{\\lim_{x\\to0}\\frac{y}{x}}")
+    assert verdict.outcome != "correct"
+    assert "failed" not in verdict.reason
