@@ -1,11 +1,15 @@
-"""Fuzz the math verifier: golds and attempts grown from the cases by seeded mutation.
+"""Fuzz the math verifier: golds and attempts grown from the cases by seeded, guided mutation.
 
     python benchmarks/fuzz_verifier.py --minutes 30 --seed 1
 
-A text that leads to a new kind of verdict (outcome, method and reason) joins the pool that is
-mutated further, so that the search goes where the code has not been. What must hold of any text:
+A pair whose judgement goes from one line of the verifiers to another as none did before (an arc),
+or leads to a new kind of verdict (outcome, method and reason), joins the pool that is mutated
+further, so that the search goes where the code has not been. What must hold of any text:
 
+- `executed`: no file appears and no variable is set, whatever code a text holds;
 - `exception`: nothing is raised, neither outright nor inside (verdict by method `error`);
+- `crash`: the process of the symbolic tier ends neither by a signal nor by an exception;
+- `memory`: no process ever holds more than a worker may;
 - `slow`: no verdict takes more than a second of CPU, or longer than its deadline and half a second;
 - `asymmetric`: gold and answer may change places without turning `correct` into `incorrect`,
   unless a gold of many digits is met by what rounds to it;
@@ -22,6 +26,8 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
+import gc
 import json
 import os
 import re
@@ -35,12 +41,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from cotgen import verify
 from cotgen.records import Verdict
+from cotgen.verifiers.mathematics import symbolic
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 CASES = Path(__file__).resolve().parents[1] / "tests" / "verifiers"
 TIMEOUT_S, CPU_S, HANG_S, SHRINK_S = 5.0, 1.0, 60, 15
+PEAK_MB = 1_024
 LONGEST, LONGEST_KEPT, POOL = 20_000, 2_000, 20_000
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+|[^\W\d_]+|\s+|.", re.DOTALL)
 MARK = re.compile(r"####|answer|\*\*|boxed|[<`{]|^\s*A:", re.IGNORECASE | re.MULTILINE)
@@ -60,7 +73,32 @@ and not \boxed{ } \boxed{5} \fbox{ #### A: answer is: <think> </think> <answer> 
 {"answer": "} \quad \, \! ~ \displaystyle \textbf{ − – ＋ ５ ½ ² √ ∞ ± ≤ π ∅ ∪ × ÷ ∈ ℝ ٤ ₂ ⁻¹ x=
 """
 BLANKS = (" ", "\n", "\n\n", "\u00a0", "\u200b", "\u202e", "\u0338", "\x00", "\ud800", "\ufdfa")
-PIECES = (*WRITTEN.split(), *BLANKS)
+HARMFUL = r"""
+__import__('os').system('touch CANARY')
+open('CANARY','w')
+exec("open('CANARY','w')")
+exec(bytes([111,112,101,110,40,39,67,39,44,39,119,39,41]))
+eval(compile("open('CANARY','w')",'a','exec'))
+[open(__import__('posix').environ['COTGEN_CANARY'],'w')]
+(lambda f=open('CANARY','w'): 5)()
+[y:=open('CANARY','w'),5][1]
+getattr(__builtins__,'ev'+'al')("open('CANARY','w')")
+[c for c in ().__class__.__base__.__subclasses__() if c.__name__=='_wrap_close'][0].__init__.__globals__['system']('touch CANARY')
+Symbol('x').__class__.__init__.__globals__['__builtins__']['open']('CANARY','w')
+f"{open('CANARY','w')}"
+{{ cycler.__init__.__globals__.os.popen('touch CANARY').read() }}
+__import__('os').environ.update(COTGEN_RAN='1')
+__import__('os')._exit(3)
+\pi+open('CANARY','w')
+\write18{touch CANARY}
+\input{|"touch CANARY"}
+\operatorname{open}('CANARY','w')
+$(touch CANARY)
+`touch CANARY`
+5; touch CANARY
+"""  # noqa: E501
+"""What other graders run, or might. The run's folder is empty and must stay so."""
+PIECES = (*WRITTEN.split(), *BLANKS, *HARMFUL.strip().splitlines())
 AROUND = r"""
 \frac{…}{2} \sqrt{…} (…) \left(…\right) |…| {…} \text{…} \{…\} […) -(…) 2^{…} \sin(…) $…$ \boxed{…}
 x=… …! …\% \$… …^\circ …^2 1,… …,5 \lfloor(…)\rfloor \overline{…} \pm… …_2 **…** answer:….
@@ -85,6 +123,9 @@ class Seen:
     verdicts: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     slowest: list[tuple[float, str, str]] = field(default_factory=list)
+    late: list[tuple[float, str, str]] = field(default_factory=list)
+    longest_wall_s: float = 0.0
+    longest_cpu_s: float = 0.0
     violations: dict[str, Violation] = field(default_factory=dict)
     accepted: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -97,43 +138,97 @@ def ring(_number: int, _frame: object) -> None:
     raise Hang
 
 
+VERIFIERS = str(Path(symbolic.__file__).parents[1])
+
+
+class Arcs:
+    """The steps from line to line that judgements took in cotgen.verifiers, as (file, from, to)."""
+
+    def __init__(self) -> None:
+        self.reached: set[tuple[str, int, int]] = set()
+        self._is_ours: dict[str, bool] = {}
+
+    def enter(self, frame: FrameType, _event: str, _arg: object) -> TraceFunction | None:
+        """For `sys.settrace`: frames of other code are left alone, which costs little."""
+        file = frame.f_code.co_filename
+        ours = self._is_ours.get(file)
+        if ours is None:
+            ours = self._is_ours[file] = file.startswith(VERIFIERS)
+        if not ours:
+            return None
+        reached, last = self.reached, frame.f_lineno
+
+        def step(frame: FrameType, event: str, _arg: object) -> TraceFunction:
+            nonlocal last
+            if event == "line":
+                reached.add((file, last, frame.f_lineno))
+                last = frame.f_lineno
+            return step
+
+        return step
+
+
 class Judge:
     """`verify`, watched: it counts, takes the time, and leaves its last pair in a file."""
 
     def __init__(self, seen: Seen) -> None:
-        self.seen = seen
+        self.seen, self.arcs = seen, Arcs()
         self.last = Path(tempfile.gettempdir(), f"fuzz_verifier_last_{os.getpid()}.json")
         self._file = os.open(self.last, os.O_CREAT | os.O_WRONLY)
 
-    def __call__(self, gold: str, attempt: str) -> Verdict:
+    def traced(self, gold: str, attempt: str) -> tuple[Verdict, bool]:
+        """The verdict, and whether it took a way that none took before."""
+        before = len(self.arcs.reached)
+        verdict = self(gold, attempt, arcs=self.arcs)
+        return verdict, len(self.arcs.reached) > before
+
+    def __call__(
+        self, gold: str, attempt: str, *, arcs: Arcs | None = None, again: bool = False
+    ) -> Verdict:
         pair = json.dumps([gold, attempt]).encode()
         os.pwrite(self._file, pair, 0)
         os.ftruncate(self._file, len(pair))
-        # For what hangs in C, where no alarm is heard: the file tells the pair.
-        faulthandler.dump_traceback_later(HANG_S, exit=True)
+        # For what hangs in C, where `ring` is not heard: the file tells the pair.
+        signal.setitimer(signal.ITIMER_PROF, HANG_S)
         cpu, wall = time.process_time(), time.perf_counter()
         signal.setitimer(signal.ITIMER_REAL, TIMEOUT_S + 0.5)
         verdict: Verdict
         try:
+            if arcs:
+                sys.settrace(arcs.enter)
             verdict = verify(gold, attempt, timeout_s=TIMEOUT_S)
         except Hang:
             verdict = Verdict("unverifiable", method="hang", reason="past its deadline")
         except Exception as error:  # noqa: BLE001 - the finding
             verdict = Verdict("unverifiable", method="error", reason=repr(error))
         finally:
+            sys.settrace(None)
             signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        faulthandler.cancel_dump_traceback_later()
-        self._note(gold, attempt, verdict, max(cpu, wall - TIMEOUT_S + CPU_S - 0.5))
+        is_late = wall - TIMEOUT_S > 0.5
+        if not again and ((arcs and max(cpu, wall) > CPU_S / 10) or (is_late and cpu < CPU_S)):
+            # Tracing may have made it slow, or a machine that stood still: it counts what it costs
+            # without.
+            if is_late:
+                self.seen.late.append((wall, gold, attempt))
+            forget()
+            return self(gold, attempt, again=True)
+        self._note(gold, attempt, verdict, cpu, wall)
         return verdict
 
-    def _note(self, gold: str, attempt: str, verdict: Verdict, seconds: float) -> None:
+    def _note(self, gold: str, attempt: str, verdict: Verdict, cpu: float, wall: float) -> None:
         self.seen.verdicts += 1
+        self.seen.longest_cpu_s = max(self.seen.longest_cpu_s, cpu)
+        self.seen.longest_wall_s = max(self.seen.longest_wall_s, wall)
+        seconds = max(cpu, wall - TIMEOUT_S + CPU_S - 0.5)
         if seconds > (self.seen.slowest[-1][0] if len(self.seen.slowest) >= 10 else 0.02):
             self.seen.slowest.append((seconds, gold, attempt))
             self.seen.slowest = sorted(self.seen.slowest, reverse=True)[:10]
         if verdict.method == "error":
             self.violation("exception", (gold, attempt), verdict.reason)
+        if CRASHED(verdict.reason):
+            self.violation("crash", (gold, attempt), verdict.reason)
         if seconds > CPU_S:
             self.violation("slow", (gold, attempt), f"{seconds:.1f} s, {kind(verdict)}")
 
@@ -141,6 +236,18 @@ class Judge:
         self.seen.violations.setdefault(
             f"{rule}: {VARYING.sub('…', detail)}", Violation(rule, texts, detail)
         )
+
+
+CRASHED = re.compile("the symbolic comparison .*: (failed|.*died|no helper process)").match
+
+
+def forget() -> None:
+    """Empty what the verifiers remember, so that a judgement costs what a first one does."""
+    for thing in gc.get_objects():
+        if isinstance(thing, functools._lru_cache_wrapper) and str(
+            getattr(thing, "__module__", "")
+        ).startswith("cotgen.verifiers"):
+            thing.cache_clear()
 
 
 def kind(verdict: Verdict) -> str:
@@ -205,7 +312,26 @@ def exception(judge: Judge, texts: tuple[str, ...]) -> str:
     return verdict.reason if verdict.method == "error" else ""
 
 
+def crash(judge: Judge, texts: tuple[str, ...]) -> str:
+    forget()
+    verdict = judge(*texts)
+    return verdict.reason if CRASHED(verdict.reason) else ""
+
+
+def executed(judge: Judge, texts: tuple[str, ...]) -> str:
+    """The run's folder is the working directory. What is found there is removed again."""
+    for text in texts:
+        judge(text, text)
+    found = sorted(path.name for path in Path.cwd().iterdir())
+    for name in found:
+        Path(name).unlink()
+    if os.environ.pop("COTGEN_RAN", ""):
+        found.append("COTGEN_RAN")
+    return f"appeared: {', '.join(found)}" if found else ""
+
+
 def slow(judge: Judge, texts: tuple[str, ...]) -> str:
+    forget()
     started = time.process_time()
     verdict = judge(*texts)
     seconds = time.process_time() - started
@@ -213,7 +339,9 @@ def slow(judge: Judge, texts: tuple[str, ...]) -> str:
 
 
 RULES: dict[str, Rule] = {
+    "executed": executed,
     "exception": exception,
+    "crash": crash,
     "slow": slow,
     "asymmetric": asymmetric,
     "self": itself,
@@ -232,10 +360,15 @@ def dresses(text: str) -> Iterator[str]:
     )
     yield f"\\displaystyle {text}"
     yield f"{{{text}}}"
-    if pairs(text, "(", ")") and "\\" not in re.findall(r"(.)[()]", text):
+    is_grouping = pairs(text, "(", ")") and not NO_GROUP.search(text)
+    if is_grouping and "\\" not in re.findall(r"(.)[()]", text):
         yield text.replace("(", "\\left(").replace(")", "\\right)")
     if "\\left" in text and text.count("\\left") == text.count("\\right"):
         yield re.sub(r"\\(left|right)(?=[()\[\]|\\])(?!\\[a-z])", "", text)
+
+
+NO_GROUP = re.compile(r"\d\(\d+\)|(?:^|\s)\(\w{1,3}\)\s")
+"""Brackets around a period or a label, which nobody writes with \\left."""
 
 
 def pairs(text: str, opening: str, closing: str) -> bool:
@@ -253,12 +386,19 @@ def pairs(text: str, opening: str, closing: str) -> bool:
 class Texts:
     """The pool of golds, answers and attempts, and what is made of them."""
 
-    def __init__(self, draw: Random) -> None:
+    def __init__(self, draw: Random, limit: int) -> None:
         self.draw = draw
         self.pairs = list(dict.fromkeys(recorded()))
+        if limit < len(self.pairs):
+            self.pairs = draw.sample(self.pairs, limit)
+        self.recorded = len(self.pairs)
 
     def pair(self) -> tuple[str, str]:
-        gold, attempt = self.draw.choice(self.pairs)
+        # What was found is fewer and leads further than what was given.
+        pool = self.pairs
+        if len(pool) > self.recorded and self.draw.random() < 0.5:
+            pool = pool[self.recorded :]
+        gold, attempt = self.draw.choice(pool)
         roll = self.draw.random()
         if roll < 0.15:
             return gold, self.draw.choice(self.pairs)[1]
@@ -350,22 +490,36 @@ def altered(text: str, draw: Random) -> str:
 # --- the run --------------------------------------------------------------------------------------
 
 
-def fuzz(judge: Judge, texts: Texts, until: float) -> None:
-    seen = judge.seen
-    while time.monotonic() < until:
-        gold, attempt = pair = texts.pair()
-        first = judge(gold, attempt)
-        checks = [("ending", pair), ("self", (gold,)) if balanced(gold) else ("ending", pair)]
-        if balanced(gold) and balanced(attempt):
-            first = judge(gold, box(attempt))
-            checks = [("self", (attempt,)), ("dress", pair), ("asymmetric", pair)]
-            look(judge, gold, texts.draw)
-        if not seen.kinds[kind(first)]:
-            texts.keep(pair)
-        seen.kinds[kind(first)] += 1
-        for rule, given in checks:
-            if detail := RULES[rule](judge, given):
-                judge.violation(rule, given, detail)
+def fuzz(judge: Judge, texts: Texts, until: float, rounds: int) -> None:
+    for _ in range(rounds):
+        if time.monotonic() >= until:
+            return
+        play(judge, texts)
+
+
+def play(judge: Judge, texts: Texts) -> None:
+    """One round: a pair, judged as it is and in a box, and the rules that it must keep."""
+    gold, attempt = pair = texts.pair()
+    first, is_new = judge.traced(gold, attempt)
+    checks = [("ending", pair), ("self", (gold,)) if balanced(gold) else ("ending", pair)]
+    if balanced(gold) and balanced(attempt):
+        first, is_new_boxed = judge.traced(gold, box(attempt))
+        is_new |= is_new_boxed
+        checks = [("self", (attempt,)), ("dress", pair), ("asymmetric", pair)]
+        look(judge, gold, texts.draw)
+    if is_new or not judge.seen.kinds[kind(first)]:
+        texts.keep(pair)
+    judge.seen.kinds[kind(first)] += 1
+    for rule, given in [*checks, ("executed", ())]:
+        if detail := RULES[rule](judge, given):
+            judge.violation(rule, given or pair, detail)
+
+
+def warm(judge: Judge, texts: Texts) -> None:
+    """Reach what the recorded pairs reach: only what goes beyond is a find."""
+    for gold, attempt in texts.pairs:
+        judge.traced(gold, attempt)
+        judge.traced(gold, box(attempt))
 
 
 def shrink(judge: Judge) -> None:
@@ -402,12 +556,21 @@ def smallest(judge: Judge, rule: Rule, texts: tuple[str, ...]) -> tuple[str, ...
     return texts
 
 
-def report(seen: Seen, started: float) -> None:
-    seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{seen.verdicts} verdicts in {seconds:.0f} s, {len(seen.kinds)} kinds, peak {peak:.0f} MB"
+def weigh(judge: Judge) -> str:
+    """The most memory that this process, and the symbolic tier's with its forks, ever held."""
+    symbolic._helper().close()  # Only what has ended tells its peak, and that of its own forks.
+    own, helper = (
+        resource.getrusage(who).ru_maxrss / 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
+    # A child starts as a copy of this process, so that its figure is never less than ours was.
+    text = f"peak memory {own:.0f} MB, of the symbolic tier's processes at most {helper:.0f} MB"
+    if own > PEAK_MB or helper > symbolic._MEMORY_MB:
+        judge.violation("memory", (), text)
+    return text
+
+
+def report(seen: Seen) -> None:
     outcomes: Counter[str] = Counter()
     for name, count in seen.kinds.items():
         outcomes[name.split()[0]] += count
@@ -415,32 +578,63 @@ def report(seen: Seen, started: float) -> None:
     print("\nslowest (s, gold, attempt)")
     for cost, gold, attempt in seen.slowest:
         print(f"  {cost:.2f}  {gold[:80]!r}  {attempt[:80]!r}")
+    for wall, gold, attempt in seen.late:
+        print(f"  late once, not again: {wall:.1f}  {gold[:80]!r}  {attempt[:80]!r}")
     print(f"\naccepted although altered ({len(seen.accepted)})")
     for gold, other in sorted(seen.accepted.values(), key=lambda pair: len(pair[0]))[:200]:
         print(f"  {gold[:70]!r}  {other[:70]!r}")
     print(f"\nviolations ({len(seen.violations)})")
     for found in seen.violations.values():
         print(f"  {found.rule}: {[text[:120] for text in found.texts]}\n    {found.detail[:240]}")
+    counts = Counter(found.rule for found in seen.violations.values())
+    print("violations by rule:", ", ".join(f"{rule} {counts[rule]}" for rule in (*RULES, "memory")))
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=10**9, help="pairs; some ten verdicts each")
+    parser.add_argument("--recorded", type=int, default=10**9, help="cases to start from")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="where violations are appended as JSON lines")
+    return parser.parse_args()
+
+
+def run(given: argparse.Namespace) -> Seen:
+    """In an empty folder of its own, as the working directory."""
+    judge, started = Judge(Seen()), time.monotonic()
+    seen, texts = judge.seen, Texts(Random(given.seed), given.recorded)
+    print(f"the pair being judged is in {judge.last}", flush=True)
+    warm(judge, texts)
+    at_start = len(judge.arcs.reached)
+    print(f"{at_start} arcs after the {texts.recorded} recorded pairs", flush=True)
+    fuzz(judge, texts, started + 60 * given.minutes, given.rounds)
+    seconds = time.monotonic() - started
+    print(f"{seen.verdicts} verdicts in {seconds:.0f} s, {len(seen.kinds)} kinds")
+    arcs, pool = len(judge.arcs.reached), len(texts.pairs)
+    print(f"arcs {at_start} at the start, {arcs} at the end; pool {texts.recorded}, then {pool}")
+    print(f"longest verdict {seen.longest_wall_s:.2f} s, {seen.longest_cpu_s:.2f} s of CPU")
+    shrink(judge)
+    print(weigh(judge))
+    report(seen)
+    judge.last.unlink()
+    return seen
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="where violations are appended as JSON lines")
-    options = parser.parse_args()
+    given = options()
+    out = given.out and given.out.resolve()
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     signal.signal(signal.SIGALRM, ring)
-    seen = Seen()
-    judge, started = Judge(seen), time.monotonic()
-    print(f"the pair being judged is in {judge.last}", flush=True)
-    fuzz(judge, Texts(Random(options.seed)), started + 60 * options.minutes)
-    shrink(judge)
-    report(seen, started)
-    judge.last.unlink()
-    if options.out:
-        with options.out.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps(vars(found)) + "\n" for found in seen.violations.values())
+    faulthandler.register(signal.SIGPROF, chain=True)  # The dump, then the end.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ["COTGEN_CANARY"] = str(Path(folder, "CANARY"))
+        seen = run(given)
+        os.chdir("/")
+    if out:
+        with out.open("a", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(vars(found)) + "\n" for found in seen.violations.values())
     return bool(seen.violations)
 
 

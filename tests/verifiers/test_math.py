@@ -324,3 +324,21 @@ def test_a_difference_is_never_judged_equal_the_other_way_round(
 ) -> None:
     gold, answer = " ".join(one), " ".join(two)
     assert {boxed(gold, answer), boxed(answer, gold)} != {"correct", "incorrect"}
+
+
+def test_rows_of_three_in_cases_are_no_pieces() -> None:
+    verdict = verify("\\begin{cases}x\\end{cases}", "\\boxed{\\begin{cases}5&x&0\\end{cases}}")
+    assert verdict.outcome != "correct"
+    assert verdict.method != "error"
+
+
+def test_the_symbolic_tier_can_try_a_floor_at_a_point() -> None:
+    verdict = verify("\\lfloor 2x\\rfloor", "\\boxed{2\\lfloor x\\rfloor}")
+    assert (verdict.outcome, verdict.method) == ("unverifiable", "symbolic")
+    assert "failed" not in verdict.reason
+
+
+def test_what_sympy_raises_on_is_not_shown() -> None:
+    verdict = verify("xx", "\\boxed{\\lim_{x\\to0}\\frac{y}{x}}")
+    assert verdict.outcome != "correct"
+    assert "failed" not in verdict.reason

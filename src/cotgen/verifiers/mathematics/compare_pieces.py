@@ -50,6 +50,8 @@ def _pieces(node: Node) -> _Pieces | None:
         node = node.sides[1]
     if not isinstance(node, Function) or node.name != "?cases" or len(node.args) > 2 * MAX_PIECES:
         return None
+    if len(node.args) % 2:
+        return None  # Rows that are no value with its condition.
     return list(zip(node.args[::2], node.args[1::2], strict=True))
 
 

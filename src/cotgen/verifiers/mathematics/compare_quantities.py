@@ -127,7 +127,8 @@ def ratios(one: Node, two: Node, _: Judge) -> Decision | None:
                 return different("ratio", "another number of parts")
             if len(first) > _MOST_PARTS:
                 return undecided("ratio", f"ratios of more than {_MOST_PARTS} parts")
-            if any(part == _ZERO for part in (*first, *second)):
+            # Whatever is multiplied by such a zero would be equal.
+            if any(compare_scalars(part, _ZERO).finding == "equal" for part in (*first, *second)):
                 return undecided("ratio", "a ratio with a zero")
             pairs = (
                 compare_scalars(Product((a, second[0])), Product((b, first[0])))

@@ -66,6 +66,10 @@ def answer(request: bytes) -> bytes:
         return b"-" if _is_worked_out(one, two) and _differ(one, two) else b"0"
     except _Refused:
         return b"0"
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - sympy raises whatever it meets: nothing is shown
+        return b"0"
 
 
 def _is_worked_out(one: Tree, two: Tree) -> bool:
@@ -158,8 +162,11 @@ def _is_zero(one: Tree, two: Tree, real: bool) -> bool:
 
 def _seems_to_differ(gap: Expression) -> bool:
     """Where the two are far apart at one point, looking for a proof would be in vain."""
+    import sympy
+
     unknowns = sorted(gap.free_symbols, key=str)
-    point = {name: _FIRST + _STEP * number for number, name in enumerate(unknowns)}
+    # As sympy's own numbers: floor and ceiling of others raise.
+    point = {name: sympy.Float(_FIRST + _STEP * n) for n, name in enumerate(unknowns)}
     try:
         value = complex(gap.evalf(15, subs=point))
     except (TypeError, ValueError, ArithmeticError):

@@ -217,8 +217,7 @@ def _factors(text: str) -> list[tuple[str, int]]:
         elif word in _BEFORE:
             before = _BEFORE[word]
         elif (word in _BEHIND or word.startswith("^")) and found:
-            name, power = found[-1]
-            found[-1] = (name, min(max(power * _power(word), -99), 99))
+            found[-1] = _raised(*found[-1], word)
         elif word not in _SKIPPED:
             found.append((word, sign * before))
             before = 1
@@ -237,12 +236,19 @@ def _spelled_out(text: str) -> list[str]:
 _FLUID_OUNCE = re.compile(r"fl(?:uid ounce| oz)", re.IGNORECASE)
 
 
-def _power(word: str) -> int:
-    digits = word.removeprefix("^")
-    if word in _BEHIND:
-        return _BEHIND[word]
-    sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
-    return sign * int(digits) if digits.isascii() and digits.isdigit() and len(digits) == 1 else 1
+def _raised(name: str, power: int, word: str) -> tuple[str, int]:
+    """The unit with the power that stands behind it; one that is not read makes another unit."""
+    exponent = _BEHIND.get(word) or _whole(word.removeprefix("^"))
+    if exponent is None:
+        return f"{name} {word}", power
+    return name, min(max(power * exponent, -99), 99)
+
+
+def _whole(text: str) -> int | None:
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return (
+        sign * int(digits) if digits.isascii() and digits.isdigit() and len(digits) == 1 else None
+    )
 
 
 def scales(dimension: tuple[tuple[str, int], ...]) -> tuple[Fraction, ...]:
