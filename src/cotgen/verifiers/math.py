@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 from cotgen.protocols import Component, Deadline
 from cotgen.records import Outcome, Problem, Verdict
-from cotgen.verifiers.mathematics import symbolic
+from cotgen.verifiers.mathematics import effort, symbolic
 from cotgen.verifiers.mathematics.compare import compare
-from cotgen.verifiers.mathematics.decision import Finding
+from cotgen.verifiers.mathematics.decision import Decision, Finding, undecided
 from cotgen.verifiers.mathematics.extract import (
     DEFAULT_FORMS,
     Extraction,
@@ -42,7 +42,10 @@ class MathVerifier(Component):
     def verify(self, problem: Problem, solution: str) -> Verdict:
         """Judge the answer that `solution` gives to `problem`."""
         try:
-            return self._judge(problem.answer, solution)
+            with effort.timed():
+                return self._judge(problem.answer, solution)
+        except effort.OutOfTime as error:
+            return Verdict("unverifiable", method="limit", reason=str(error))
         except (MemoryError, RecursionError) as error:
             name = type(error).__name__
             return Verdict("unverifiable", method="limit", reason=f"too much work: {name}")
@@ -78,7 +81,8 @@ class _Judgement(NamedTuple):
 
 
 class _Stopped(Exception):
-    """A judgement that had to be made without the symbolic tier: not to be remembered."""
+    """A judgement that ended by a clock, this process's or the symbolic tier's: not to be
+    remembered."""
 
     def __init__(self, judgement: _Judgement) -> None:
         super().__init__()
@@ -115,11 +119,14 @@ def _gold(text: str) -> Extraction | str:
 
 def _decided(gold: str, given: str, rounding: Rounding, timeout_s: float) -> _Judgement:
     expected, answer = _read(gold), _read(given)
-    with symbolic.limited(timeout_s) as budget:
-        decision = compare(expected, answer)
-        if rounding == "gold" and decision.finding != "equal":
-            decision = rounds_to(expected, answer) or decision
     forms = _canonical(answer), _canonical(expected)
+    with symbolic.limited(timeout_s) as budget:
+        try:
+            decision = _compared(expected, answer, rounding)
+        except effort.Exhausted as error:
+            decision = undecided("limit", str(error))
+        except effort.OutOfTime as error:
+            raise _Stopped(_Judgement("unverifiable", "limit", str(error), *forms)) from None
     outcome, method = _OUTCOMES[decision.finding], decision.method or "none"
     if outcome == "unverifiable" and budget.trouble:
         reason = f"the symbolic comparison ended without a result: {budget.trouble}"
@@ -127,12 +134,26 @@ def _decided(gold: str, given: str, rounding: Rounding, timeout_s: float) -> _Ju
     return _Judgement(outcome, method, decision.reason, *forms)
 
 
+def _compared(expected: Answer, answer: Answer, rounding: Rounding) -> Decision:
+    with effort.limited(effort.COMPARING):
+        decision = compare(expected, answer)
+        if rounding == "gold" and decision.finding != "equal":
+            decision = rounds_to(expected, answer) or decision
+    return decision
+
+
 def _read(text: str) -> Answer:
     return _read_once(text) if len(text) <= _LONGEST_PAIR else read(text)
 
 
 def _canonical(answer: Answer) -> str:
-    return render(answer.readings[0]) if answer.readings else cut(answer.key)
+    if not answer.readings:
+        return cut(answer.key)
+    try:
+        with effort.limited(effort.READING):
+            return render(answer.readings[0])
+    except effort.Exhausted:
+        return cut(answer.key)
 
 
 _gold_once = lru_cache(maxsize=2_048)(extract_gold)

@@ -54,12 +54,20 @@ _I_PI: Monomial = (("c:i", Fraction(1)), ("c:pi", Fraction(1)))
 
 def normal(node: Node) -> Form:
     """The normal form of an expression. Raises Unreadable where there is none."""
-    return _remembered(node) if size(node) <= MAX_REMEMBERED else Calculator().form(node)
+    if size(node) > MAX_REMEMBERED:
+        return Calculator().form(node)
+    before = effort.spent()
+    form, steps = _remembered(node)
+    if effort.is_new(node):
+        effort.spend(max(0, before + steps - effort.spent()))
+    return form
 
 
 @lru_cache(maxsize=256)
-def _remembered(node: Node) -> Form:
-    return Calculator().form(node)
+def _remembered(node: Node) -> tuple[Form, int]:
+    """The form, and the steps that it took."""
+    before = effort.spent()
+    return Calculator().form(node), effort.spent() - before
 
 
 def difference(one: Form, two: Form) -> Form:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from cotgen.errors import CotgenError
+from cotgen.verifiers.mathematics import effort
 
 
 class Unreadable(CotgenError):
@@ -262,7 +263,8 @@ BOUND = "#"
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes directly below a node."""
+    """The nodes directly below a node. Whoever walks a tree comes here, and pays for each step."""
+    effort.spend(1)
     match node:
         case Sum(items) | Product(items) | Function(_, items) | Ratio(items):
             return items
