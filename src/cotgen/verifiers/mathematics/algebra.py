@@ -46,6 +46,8 @@ from cotgen.verifiers.mathematics.nodes import (
 )
 
 MAX_WORK = 40_000
+STEPS_OF_WORK = 3
+"""To multiply two terms."""
 MAX_REMEMBERED = 40
 """Nodes of an expression whose form is kept: members of lists are compared again and again."""
 MAX_WHOLE_PART, MAX_INDEX = 4, 12
@@ -165,7 +167,7 @@ class Calculator:
 
     def spend(self, work: int) -> None:
         self.work += work
-        effort.spend(work)
+        effort.spend(STEPS_OF_WORK * work)
         if self.work > MAX_WORK:
             raise TooBig("too much algebra")
 

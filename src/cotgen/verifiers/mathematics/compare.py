@@ -52,6 +52,14 @@ from cotgen.verifiers.mathematics.seconds import by_second_readings
 
 def compare(gold: Answer, given: Answer) -> Decision:
     """Whether an answer is the gold one."""
+    try:
+        with effort.limited(effort.COMPARING):
+            return _compare(gold, given)
+    except effort.Exhausted as error:
+        return undecided("limit", str(error))
+
+
+def _compare(gold: Answer, given: Answer) -> Decision:
     if not gold.key or not given.key:
         return undecided("", gold.problem or given.problem)
     if gold.key == given.key:

@@ -141,7 +141,7 @@ def single(monomial: Monomial, factor: Fraction = Fraction(1)) -> Polynomial:
 
 
 def plus(one: Polynomial, two: Polynomial) -> Polynomial:
-    effort.spend(len(one) + len(two))
+    effort.spend(2 * (len(one) + len(two)))
     total = dict(one)
     for monomial, factor in two.items():
         total[monomial] = total.get(monomial, Fraction(0)) + factor
@@ -178,10 +178,14 @@ def _widest(polynomial: Polynomial) -> int:
     )
 
 
+_STEPS_PER_GENERATOR = 5
+
+
 def merge(one: Monomial, two: Monomial) -> tuple[Monomial, Fraction]:
     """The product of two monomials, and the number that comes out of i² = -1 and √p² = p."""
     if not one and not two:
         return ONE, Fraction(1)
+    effort.spend(_STEPS_PER_GENERATOR * (len(one) + len(two)))
     exponents = dict(one)
     for key, exponent in two:
         exponents[key] = exponents.get(key, Fraction(0)) + exponent

@@ -114,7 +114,7 @@ def _worked_out(node: Node) -> Node:
     return result
 
 
-_STEPS_PER_TOKEN = 10
+_STEPS_PER_TOKEN = 25
 
 
 def _readings(tokens: list[Token]) -> tuple[Node, ...]:
