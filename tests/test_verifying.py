@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from threading import Timer
 
 import msgspec
 import pytest
@@ -38,9 +39,13 @@ from cotgen.workers.helper import Helper
 
 def shown(number: int) -> bool:
     """Whether sympy shows sin² + cos² + number to be 1 + number."""
-    squares = (Power(Function(name, (Symbol("x"),)), integer(2)) for name in ("sin", "cos"))
     with symbolic.limited(60):
-        return symbolic.equal(Sum((*squares, integer(number))), integer(1 + number))
+        return symbolic.equal(*pythagoras(number))
+
+
+def pythagoras(number: int) -> tuple[Sum, Number]:
+    squares = (Power(Function(name, (Symbol("x"),)), integer(2)) for name in ("sin", "cos"))
+    return Sum((*squares, integer(number))), integer(1 + number)
 
 
 def integer(value: int) -> Number:
@@ -232,11 +237,11 @@ def test_starts_that_failed_are_tried_again_after_a_pause(monkeypatch: pytest.Mo
         broken.setattr(sys, "executable", shutil.which("false"))
         for reason in [*["died"] * 3, "started"]:
             with pytest.raises(NoWorkers, match=reason):
-                helper.ask(b"", within_s=5, processor_s=1)
+                helper.ask(b"", within_s=5, processor_s=1, patience_s=30)
     with pytest.raises(NoWorkers):
-        helper.ask(b"", within_s=5, processor_s=1)
+        helper.ask(b"", within_s=5, processor_s=1, patience_s=30)
     monkeypatch.setattr("cotgen.workers.helper._PAUSE_S", 0.0)
-    assert "failed" in helper.ask(b"", within_s=30, processor_s=1).reason
+    assert "failed" in helper.ask(b"", within_s=30, processor_s=1, patience_s=30).reason
     helper.close()
 
 
@@ -276,18 +281,30 @@ def test_waiting_time_is_kept_to() -> None:
     helper = Helper(symbolic._MODULE, memory_mb=1_024)
     started = time.monotonic()
     with pytest.raises(CotgenError, match="out of time"):
-        helper.ask(b"", within_s=0.01, processor_s=1)  # Its start takes longer.
+        helper.ask(b"", within_s=30, processor_s=1, patience_s=0.01)  # Its start takes longer.
     assert time.monotonic() - started < 0.4
     helper.close()
 
 
+def test_waiting_for_other_threads_makes_an_answer_late_and_not_undecided() -> None:
+    assert shown(1)
+    line = symbolic._helper()._lock
+    line.acquire()
+    Timer(2.2, line.release).start()
+    started = time.monotonic()
+    with symbolic.limited(2) as budget:
+        assert symbolic.equal(*pythagoras(4))
+    assert not budget.trouble
+    assert time.monotonic() - started > 2
+
+
 def test_a_request_of_garbage_ends_without_an_answer() -> None:
     helper = Helper(symbolic._MODULE, memory_mb=1_024)
-    answer = helper.ask(b"\xc1 no msgpack", within_s=30, processor_s=1)
+    answer = helper.ask(b"\xc1 no msgpack", within_s=30, processor_s=1, patience_s=30)
     assert (answer.data, answer.reason) == (b"", "failed")
     power = ["power", ["symbol", "x"], ["symbol", "y"]]
     request = msgspec.msgpack.encode((power, power))
-    assert helper.ask(request, within_s=30, processor_s=1).data == b"1"
+    assert helper.ask(request, within_s=30, processor_s=1, patience_s=30).data == b"1"
     helper.close()
 
 
@@ -295,7 +312,7 @@ def test_a_child_that_cannot_start_is_a_reason(tmp_path: Path) -> None:
     helper = Helper(tmp_path / "no_such_module.py", memory_mb=1_024)
     for _ in range(4):
         with pytest.raises(CotgenError, match="no helper process can be started"):
-            helper.ask(b"", within_s=30, processor_s=1)
+            helper.ask(b"", within_s=30, processor_s=1, patience_s=30)
 
 
 def test_a_confined_process_has_no_network_no_writes_and_no_programs(tmp_path: Path) -> None:
@@ -538,6 +555,43 @@ def test_a_full_disk_under_standard_output_is_told_in_a_line(tmp_path: Path, cou
         said = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60)
     assert said.stderr == "cotgen: standard output: cannot be written (File too large)\n"
     assert said.returncode == 2
+
+
+def test_a_reader_that_leaves_early_sees_no_tracebacks_of_workers(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"gold": "x+1", "attempt": "#### x+2"}\n' * 20_000)
+    said = subprocess.run(
+        f"{COTGEN} verify {source} --workers 2 | head -1",
+        shell=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (len(said.stdout.splitlines()), said.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("to_file", [True, False])
+def test_an_interrupt_leaves_no_draft_and_tells_the_truth(
+    tmp_path: Path, name: str, to_file: bool
+) -> None:
+    fifo = tmp_path / "in"
+    os.mkfifo(fifo)
+    out = tmp_path / "out.jsonl"
+    command = [str(COTGEN), "verify", str(fifo), "--out", str(out) if to_file else "-"]
+    command += ["--workers", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        with fifo.open("w") as lines:
+            lines.write('{"gold": 5, "attempt": "#### 5"}\n' * 100)
+            lines.flush()
+            end = time.monotonic() + 30
+            while to_file and len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(0.3)
+            running.send_signal(signal.Signals[name])
+            _, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    told = "no verdicts were written to" if to_file else "the verdicts on standard output are not"
+    assert b"interrupted" in said
+    assert name == "SIGTERM" or told.encode() in said
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:

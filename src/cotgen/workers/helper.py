@@ -35,6 +35,8 @@ class Answer(NamedTuple):
     data: bytes
     seconds: float
     reason: str = ""
+    waited_s: float = 0.0
+    """In line behind other requests, and for the child's start."""
 
 
 class Helper:
@@ -56,19 +58,24 @@ class Helper:
         os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.close)
 
-    def ask(self, question: bytes, *, within_s: float, processor_s: float) -> Answer:
-        """The module's answer. `within_s` is waiting time; `processor_s` is what the work may use.
+    def ask(
+        self, question: bytes, *, within_s: float, processor_s: float, patience_s: float
+    ) -> Answer:
+        """The module's answer, within `within_s` of when the child takes the question; until then
+        others and the child's start are waited for, at most `patience_s`. `processor_s` is what the
+        work may use.
 
         Raises WorkerError if there is no answer in time, NoWorkers if no child can be started.
         """
-        deadline = time.monotonic() + within_s
-        if not self._lock.acquire(timeout=max(0.0, within_s)):
+        asked = time.monotonic()
+        if not self._lock.acquire(timeout=max(0.0, patience_s)):
             raise WorkerError("out of time, which other requests took")
         try:
-            child = self._ready(deadline)
+            child = self._ready(asked + patience_s)
+            taken = time.monotonic()
             try:
                 child.send(SECONDS.pack(processor_s) + question)
-                return _answer(child, deadline)
+                return _answer(child, taken + within_s)._replace(waited_s=taken - asked)
             except BaseException:
                 # For Ctrl-C too: the answer that still comes would be taken for the next one's.
                 self.close()

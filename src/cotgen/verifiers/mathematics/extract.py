@@ -160,7 +160,10 @@ def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extract
     found: Extraction | None = None
     refused = None
     if "json" in forms and (found := last_json(text, start, end)):
-        start = found.end
+        if _is_part_of_a_box(text, found, start, end):
+            found = None
+        else:
+            start = found.end
     if "box" in forms:
         box = last_box(text, start, end)
         if isinstance(box, Refusal):
@@ -178,6 +181,19 @@ def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extract
         if said is not None:
             return _said_last(text, found, said, boxed=boxed)
     return found or refused
+
+
+_BEFORE_VALUE = re.compile(r"\\(?:boxed|fbox)\s*\{\s*[{\"][^}]*")
+_BEHIND_VALUE = re.compile(r"(?:,[^{}]*)?[\s}\]\"]*")
+
+
+def _is_part_of_a_box(text: str, found: Extraction, start: int, end: int) -> bool:
+    """Whether a box holds more than the JSON in it: `\\boxed{{"answer": 5} + 1}` is not 5."""
+    box = last_box(text, start, end)
+    if not isinstance(box, Extraction) or not box.start < found.start < box.end:
+        return False
+    before = _BEFORE_VALUE.fullmatch(text, box.start, found.start)
+    return not (before and _BEHIND_VALUE.fullmatch(text, found.end, box.end))
 
 
 def _said_last(

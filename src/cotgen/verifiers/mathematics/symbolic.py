@@ -48,18 +48,28 @@ _LONGEST_S = 5.0
 _MODULE = Path(__file__).with_name("simplify.py")
 
 
+_PATIENCE = 10
+"""How many times as long as for its answers a judgement waits in line behind other threads' questions
+and for the process to start: that makes it slower, not undecided."""
+
+
 class Budget:
-    """What one judgement has left for this tier, and why it got no answer, if it did not."""
+    """What one judgement has left for this tier, and why it got no answer, if it did not.
+
+    Only while its own questions are worked on does its time run.
+    """
 
     def __init__(self, within_s: float) -> None:
-        self.deadline = time.monotonic() + within_s
+        self.within_s = within_s
+        self.patience_s = _PATIENCE * within_s
         self.processor_s = PROCESSOR_S
         self.trouble = ""
 
 
 @contextmanager
 def limited(within_s: float) -> Iterator[Budget]:
-    """One budget for all comparisons that this thread makes inside."""
+    """One budget for all comparisons that this thread makes inside, with so many seconds for
+    answers."""
     _current.budget = budget = Budget(within_s)
     try:
         yield budget
@@ -90,18 +100,24 @@ def _nested(node: Node) -> int:
 
 
 def _shown(request: bytes, budget: Budget) -> bool:
-    within_s = budget.deadline - time.monotonic()
-    if budget.trouble or within_s <= 0:
+    if budget.trouble:
         # One expression took it all; the others of this answer would fare no better.
-        budget.trouble = budget.trouble or "out of time"
         return False
+    asked = time.monotonic()
     try:
-        answer = _helper().ask(request, within_s=within_s, processor_s=budget.processor_s)
+        answer = _helper().ask(
+            request,
+            within_s=budget.within_s,
+            processor_s=budget.processor_s,
+            patience_s=budget.patience_s,
+        )
     except CotgenError as error:
         budget.trouble = str(error)
         return False
     budget.processor_s -= answer.seconds
-    if answer.reason or budget.processor_s <= 0:
+    budget.patience_s -= answer.waited_s
+    budget.within_s -= time.monotonic() - asked - answer.waited_s
+    if answer.reason or min(budget.processor_s, budget.within_s, budget.patience_s) <= 0:
         budget.trouble = answer.reason or "out of time"
     return answer.data == b"1"
 
