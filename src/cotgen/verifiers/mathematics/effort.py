@@ -1,10 +1,11 @@
 """How much work a judgement may cost in the caller's own process, where nothing can be killed.
 
-Work is counted in steps of about a microsecond, and taken from an allowance before it is done. Steps,
-and not seconds, decide, so that a verdict is the same on any machine. The clock is the last wall,
-for work that is worth more than it was counted: it is looked at while steps are taken.
+Work is counted in steps of about a microsecond, and taken from an allowance before it is done.
+Steps, and not seconds, decide, so that a verdict is the same on any machine. The clock is the last
+wall, for work that is worth more than it was counted: it is looked at while steps are taken.
 
-What is raised when nothing is left is no `Unreadable`: no tier takes it for "not shown" and goes on.
+What is raised when nothing is left is no `Unreadable`: no tier takes it for "not shown" and goes
+on.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class OutOfTime(CotgenError):
 class _Allowance:
     """Steps that are left, and when the time ends."""
 
-    __slots__ = ("steps", "limit", "ends", "look", "seen")
+    __slots__ = ("ends", "limit", "look", "seen", "steps")
 
     def __init__(self, limit: float, ends: float) -> None:
         self.steps = 0

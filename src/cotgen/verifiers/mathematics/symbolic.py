@@ -49,8 +49,8 @@ _MODULE = Path(__file__).with_name("simplify.py")
 
 
 _PATIENCE = 10
-"""How many times as long as for its answers a judgement waits in line behind other threads' questions
-and for the process to start: that makes it slower, not undecided."""
+"""How many times as long as for its answers a judgement waits in line behind other threads'
+questions and for the process to start: that makes it slower, not undecided."""
 
 
 class Budget:

@@ -217,7 +217,11 @@ def _factors(text: str) -> list[tuple[str, int]]:
             before = _BEFORE[word]
         elif (word in _BEHIND or word.startswith("^")) and found:
             name, power = found[-1]
-            found[-1] = (name, min(max(power * _power(word), -99), 99))
+            own = _power(word)
+            if own is None:
+                found[-1] = (f"{name} {word}", power)
+            else:
+                found[-1] = (name, min(max(power * own, -99), 99))
         elif word not in _SKIPPED:
             found.append((word, sign * before))
             before = 1
@@ -236,12 +240,15 @@ def _spelled_out(text: str) -> list[str]:
 _FLUID_OUNCE = re.compile(r"fl(?:uid ounce| oz)", re.IGNORECASE)
 
 
-def _power(word: str) -> int:
+def _power(word: str) -> int | None:
+    """The power that a word says; None for one that is no unit's."""
     digits = word.removeprefix("^")
     if word in _BEHIND:
         return _BEHIND[word]
     sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
-    return sign * int(digits) if digits.isascii() and digits.isdigit() and len(digits) == 1 else 1
+    return (
+        sign * int(digits) if digits.isascii() and digits.isdigit() and len(digits) == 1 else None
+    )
 
 
 def scales(dimension: tuple[tuple[str, int], ...]) -> tuple[Fraction, ...]:
