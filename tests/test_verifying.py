@@ -577,16 +577,16 @@ def test_an_interrupt_leaves_no_draft_and_tells_the_truth(
     out = tmp_path / "out.jsonl"
     command = [str(COTGEN), "verify", str(fifo), "--out", str(out) if to_file else "-"]
     command += ["--workers", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        with fifo.open("w") as lines:
-            lines.write('{"gold": 5, "attempt": "#### 5"}\n' * 100)
-            lines.flush()
-            end = time.monotonic() + 30
-            while to_file and len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
-                time.sleep(0.02)
-            time.sleep(0.3)
-            running.send_signal(signal.Signals[name])
-            _, said = running.communicate(timeout=30)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe) as running, fifo.open("w") as lines:
+        lines.write('{"gold": 5, "attempt": "#### 5"}\n' * 100)
+        lines.flush()
+        end = time.monotonic() + 30
+        while to_file and len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        running.send_signal(signal.Signals[name])
+        _, said = running.communicate(timeout=30)
     assert running.returncode == 130
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     told = "no verdicts were written to" if to_file else "the verdicts on standard output are not"
