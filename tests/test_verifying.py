@@ -38,9 +38,13 @@ from cotgen.workers.helper import Helper
 
 def shown(number: int) -> bool:
     """Whether sympy shows sin² + cos² + number to be 1 + number."""
-    squares = (Power(Function(name, (Symbol("x"),)), integer(2)) for name in ("sin", "cos"))
     with symbolic.limited(60):
-        return symbolic.equal(Sum((*squares, integer(number))), integer(1 + number))
+        return symbolic.equal(*pythagoras(number))
+
+
+def pythagoras(number: int) -> tuple[Sum, Number]:
+    squares = (Power(Function(name, (Symbol("x"),)), integer(2)) for name in ("sin", "cos"))
+    return Sum((*squares, integer(number))), integer(1 + number)
 
 
 def integer(value: int) -> Number:
@@ -543,6 +547,43 @@ def test_a_full_disk_under_standard_output_is_told_in_a_line(tmp_path: Path, cou
         said = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60)
     assert said.stderr == "cotgen: standard output: cannot be written (File too large)\n"
     assert said.returncode == 2
+
+
+def test_a_reader_that_leaves_early_sees_no_tracebacks_of_workers(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"gold": "x+1", "attempt": "#### x+2"}\n' * 20_000)
+    said = subprocess.run(
+        f"{COTGEN} verify {source} --workers 2 | head -1",
+        shell=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (len(said.stdout.splitlines()), said.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("to_file", [True, False])
+def test_an_interrupt_leaves_no_draft_and_tells_the_truth(
+    tmp_path: Path, name: str, to_file: bool
+) -> None:
+    fifo = tmp_path / "in"
+    os.mkfifo(fifo)
+    out = tmp_path / "out.jsonl"
+    command = [str(COTGEN), "verify", str(fifo), "--out", str(out) if to_file else "-"]
+    command += ["--workers", "1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe) as running, fifo.open("w") as lines:
+        lines.write('{"gold": 5, "attempt": "#### 5"}\n' * 100)
+        lines.flush()
+        end = time.monotonic() + 30
+        while to_file and len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        running.send_signal(signal.Signals[name])
+        _, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    told = "no verdicts were written to" if to_file else "the verdicts on standard output are not"
+    assert b"interrupted" in said
+    assert name == "SIGTERM" or told.encode() in said
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:

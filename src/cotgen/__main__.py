@@ -10,7 +10,8 @@ from types import FrameType
 
 from cotgen.errors import INTERRUPTED
 
-_SAID = "interrupted by SIGTERM; nothing finished is lost, run again to go on\n"
+_SAID = "interrupted by SIGTERM\n"
+"""What it leaves is for each command to say, and not known here."""
 
 
 def main() -> None:

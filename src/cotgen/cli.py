@@ -232,7 +232,7 @@ def verify(
         try:
             counts = judging.judge_file(file, out, workers, judging.settings(set_ or ()))
         except KeyboardInterrupt:
-            typer.echo(f"interrupted; no verdicts were written to {out}", err=True)
+            typer.echo(f"interrupted; {judging.left_by_interrupt(out)}", err=True)
             raise typer.Exit(INTERRUPTED) from None
         told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
         typer.echo(f"{counts.total():,} verdicts{told and ': ' + told}", err=True)

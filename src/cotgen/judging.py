@@ -57,6 +57,13 @@ def judge_file(
     return counts
 
 
+def left_by_interrupt(out: Path) -> str:
+    """What is there of the verdicts after `judge_file` was interrupted."""
+    if out != STANDARD and _may_be_replaced(out):
+        return f"no verdicts were written to {out}"
+    return f"the verdicts on {_name(out)} are not all"
+
+
 _NO_ID = object()
 
 

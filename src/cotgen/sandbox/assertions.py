@@ -165,8 +165,11 @@ class Asserts:
         if isinstance(error, NameError):
             return Report("failed", statement, f"the program does not define it: {error}")
         unsure = isinstance(error, ImportError | MemoryError | RecursionError | SystemExit)
-        if unsure or self._program.met_objects or not self._program.calls:
+        if unsure or not self._program.calls:
             return Report("unusable", test, text)
+        if self._program.met_objects:
+            doubt = "the program gave an object that is no plain value, which tests see from afar"
+            return Report("doubtful", test, f"{test}: {text}: {doubt}")
         return Report("failed", statement, f"{text}; {self._program.last}")
 
     def _looks_into_objects(self, statement: str) -> bool:

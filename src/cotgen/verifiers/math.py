@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 from cotgen.protocols import Component, Deadline
 from cotgen.records import Outcome, Problem, Verdict
-from cotgen.verifiers.mathematics import symbolic
+from cotgen.verifiers.mathematics import effort, symbolic
 from cotgen.verifiers.mathematics.compare import compare
-from cotgen.verifiers.mathematics.decision import Finding
+from cotgen.verifiers.mathematics.decision import Decision, Finding, undecided
 from cotgen.verifiers.mathematics.extract import (
     DEFAULT_FORMS,
     Extraction,
@@ -42,7 +42,10 @@ class MathVerifier(Component):
     def verify(self, problem: Problem, solution: str) -> Verdict:
         """Judge the answer that `solution` gives to `problem`."""
         try:
-            return self._judge(problem.answer, solution)
+            with effort.timed():
+                return self._judge(problem.answer, solution)
+        except effort.OutOfTime as error:
+            return Verdict("unverifiable", method="limit", reason=str(error))
         except (MemoryError, RecursionError) as error:
             name = type(error).__name__
             return Verdict("unverifiable", method="limit", reason=f"too much work: {name}")
@@ -78,7 +81,8 @@ class _Judgement(NamedTuple):
 
 
 class _Stopped(Exception):
-    """A judgement that had to be made without the symbolic tier: not to be remembered."""
+    """A judgement that ended by a clock, this process's or the symbolic tier's: not to be
+    remembered."""
 
     def __init__(self, judgement: _Judgement) -> None:
         super().__init__()
@@ -116,14 +120,26 @@ def _gold(text: str) -> Extraction | str:
 def _decided(gold: str, given: str, rounding: Rounding, timeout_s: float) -> _Judgement:
     (expected, canonical_gold), (answer, canonical) = _read(gold), _read(given)
     with symbolic.limited(timeout_s) as budget:
-        decision = compare(expected, answer)
-        if rounding == "gold" and decision.finding != "equal":
-            decision = rounds_to(expected, answer) or decision
+        try:
+            decision = _compared(expected, answer, rounding)
+        except effort.Exhausted as error:
+            decision = undecided("limit", str(error))
+        except effort.OutOfTime as error:
+            stopped = _Judgement("unverifiable", "limit", str(error), canonical, canonical_gold)
+            raise _Stopped(stopped) from None
     outcome, method = _OUTCOMES[decision.finding], decision.method or "none"
     if outcome == "unverifiable" and budget.trouble:
         reason = f"the symbolic comparison ended without a result: {budget.trouble}"
         raise _Stopped(_Judgement(outcome, method, reason, canonical, canonical_gold))
     return _Judgement(outcome, method, decision.reason, canonical, canonical_gold)
+
+
+def _compared(expected: Answer, answer: Answer, rounding: Rounding) -> Decision:
+    with effort.limited(effort.COMPARING):
+        decision = compare(expected, answer)
+        if rounding == "gold" and decision.finding != "equal":
+            decision = rounds_to(expected, answer) or decision
+    return decision
 
 
 def _read(text: str) -> tuple[Answer, str]:
@@ -133,7 +149,13 @@ def _read(text: str) -> tuple[Answer, str]:
 def _spelled(text: str) -> tuple[Answer, str]:
     """An answer and its canonical form."""
     answer = read(text)
-    return answer, render(answer.readings[0]) if answer.readings else cut(answer.key)
+    if not answer.readings:
+        return answer, cut(answer.key)
+    try:
+        with effort.limited(effort.READING):
+            return answer, render(answer.readings[0])
+    except effort.Exhausted:
+        return answer, cut(answer.key)
 
 
 _gold_once = lru_cache(maxsize=2_048)(extract_gold)

@@ -66,5 +66,10 @@ def _read(stream: BinaryIO) -> bytes | None:
 
 
 def _write(stream: BinaryIO, frame: bytes) -> None:
-    stream.write(framed(frame))
-    stream.flush()
+    try:
+        stream.write(framed(frame))
+        stream.flush()
+    except BrokenPipeError:
+        # The parent is gone: nobody is left to be told, nor to be shown a traceback. What the
+        # stream still holds, an ordinary end would try to write again.
+        os._exit(0)

@@ -47,6 +47,8 @@ from cotgen.verifiers.mathematics.nodes import (
 )
 
 MAX_WORK = 40_000
+STEPS_OF_WORK = 3
+"""To multiply two terms."""
 MAX_REMEMBERED = 40
 """Nodes of an expression whose form is kept: members of lists are compared again and again."""
 MAX_WHOLE_PART, MAX_INDEX = 4, 12
@@ -55,12 +57,20 @@ _I_PI: Monomial = (("c:i", Fraction(1)), ("c:pi", Fraction(1)))
 
 def normal(node: Node) -> Form:
     """The normal form of an expression. Raises Unreadable where there is none."""
-    return _remembered(node) if size(node) <= MAX_REMEMBERED else Calculator().form(node)
+    if size(node) > MAX_REMEMBERED:
+        return Calculator().form(node)
+    before = effort.spent()
+    form, steps = _remembered(node)
+    if effort.is_new(node):
+        effort.spend(max(0, before + steps - effort.spent()))
+    return form
 
 
 @lru_cache(maxsize=256)
-def _remembered(node: Node) -> Form:
-    return Calculator().form(node)
+def _remembered(node: Node) -> tuple[Form, int]:
+    """The form, and the steps that it took."""
+    before = effort.spent()
+    return Calculator().form(node), effort.spent() - before
 
 
 def difference(one: Form, two: Form) -> Form:
@@ -158,7 +168,7 @@ class Calculator:
 
     def spend(self, work: int) -> None:
         self.work += work
-        effort.spend(work)
+        effort.spend(STEPS_OF_WORK * work)
         if self.work > MAX_WORK:
             raise TooBig("too much algebra")
 

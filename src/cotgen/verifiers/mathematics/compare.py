@@ -44,7 +44,6 @@ from cotgen.verifiers.mathematics.nodes import (
     Product,
     Quotient,
     Sequence,
-    TooBig,
     children,
     symbols,
 )
@@ -58,8 +57,11 @@ from cotgen.verifiers.mathematics.spelled_alike import alike
 
 def compare(gold: Answer, given: Answer) -> Decision:
     """Whether an answer is the gold one."""
-    with effort.limited():
-        return _compare(gold, given)
+    try:
+        with effort.limited(effort.COMPARING):
+            return _compare(gold, given)
+    except effort.Exhausted as error:
+        return undecided("limit", str(error))
 
 
 def _compare(gold: Answer, given: Answer) -> Decision:
@@ -149,10 +151,7 @@ def judge(one: Node, two: Node) -> Decision:
     left, right = _rational(one), _rational(two)
     if left is not None and right is not None:
         return equal("exact") if left == right else different("exact", "another value")
-    try:
-        effort.spend(STEPS_PER_PAIR)
-    except TooBig as error:
-        return undecided("limit", str(error))
+    effort.spend(STEPS_PER_PAIR)
     for rule in _RULES:
         decision = rule(one, two, judge)
         if decision is not None:

@@ -173,7 +173,7 @@ def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extract
     """The last marked answer. Each form is looked for only behind what was found before it."""
     found: Extraction | None = None
     refused = None
-    if "json" in forms and (found := last_json(text, start, end)):
+    if "json" in forms and (found := _whole_json(text, start, end)):
         start = found.end
     if "box" in forms:
         box = last_box(text, start, end)
@@ -192,6 +192,20 @@ def _marked(text: str, start: int, end: int, forms: tuple[Form, ...]) -> Extract
         if said is not None:
             return _said_last(text, found, said, boxed=boxed)
     return found or refused
+
+
+_BEFORE_VALUE = re.compile(r"\\(?:boxed|fbox)\s*\{\s*[{\"][^}]*")
+_BEHIND_VALUE = re.compile(r"(?:,[^{}]*)?[\s}\]\"]*")
+
+
+def _whole_json(text: str, start: int, end: int) -> Extraction | None:
+    """The last JSON, unless a box holds more than it: `\\boxed{{"answer": 5} + 1}` is not 5."""
+    found = last_json(text, start, end)
+    box = last_box(text, start, end) if found else None
+    if not (found and isinstance(box, Extraction) and box.start < found.start < box.end):
+        return found
+    before = _BEFORE_VALUE.fullmatch(text, box.start, found.start)
+    return found if before and _BEHIND_VALUE.fullmatch(text, found.end, box.end) else None
 
 
 def _said_last(

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from math import isqrt
 
+from cotgen.verifiers.mathematics import effort
 from cotgen.verifiers.mathematics.nodes import TooBig
 
 Monomial = tuple[tuple[str, Fraction], ...]
@@ -138,6 +141,7 @@ def single(monomial: Monomial, factor: Fraction = Fraction(1)) -> Polynomial:
 
 
 def plus(one: Polynomial, two: Polynomial) -> Polynomial:
+    effort.spend(2 * (len(one) + len(two)))
     total = dict(one)
     for monomial, factor in two.items():
         total[monomial] = total.get(monomial, Fraction(0)) + factor
@@ -174,10 +178,14 @@ def _widest(polynomial: Polynomial) -> int:
     )
 
 
+_STEPS_PER_GENERATOR = 5
+
+
 def merge(one: Monomial, two: Monomial) -> tuple[Monomial, Fraction]:
     """The product of two monomials, and the number that comes out of i² = -1 and √p² = p."""
     if not one and not two:
         return ONE, Fraction(1)
+    effort.spend(_STEPS_PER_GENERATOR * (len(one) + len(two)))
     exponents = dict(one)
     for key, exponent in two:
         exponents[key] = exponents.get(key, Fraction(0)) + exponent
@@ -242,11 +250,25 @@ def check_power(base: Form, exponent: int) -> None:
 _TRIAL = 10_000
 
 
-def primes(number: int) -> list[tuple[str, int]]:
+def primes(number: int) -> tuple[tuple[str, int], ...]:
     """Prime factors by trial division; what is left beyond it stays one factor, marked `q`."""
-    factors: list[tuple[str, int]] = []
     if number.bit_length() > 400:
-        return [(f"q:{number}", 1)] if number.bit_length() < 10_000 else _refuse()
+        if number.bit_length() >= 10_000:
+            raise TooBig("a number too big to take roots of")
+        effort.spend(_STEPS_OF_LONG)
+        return ((f"q:{number}", 1),)
+    effort.spend(1 + min(_TRIAL, isqrt(number)) // _DIVISIONS_PER_STEP)
+    return _factors(number)
+
+
+_DIVISIONS_PER_STEP = 20
+_STEPS_OF_LONG = 300
+"""To write thousands of digits."""
+
+
+@lru_cache(maxsize=1_024)
+def _factors(number: int) -> tuple[tuple[str, int], ...]:
+    factors: list[tuple[str, int]] = []
     prime = 2
     while prime < _TRIAL and prime * prime <= number:
         power = 0
@@ -258,8 +280,4 @@ def primes(number: int) -> list[tuple[str, int]]:
         prime += 1 if prime == 2 else 2
     if number > 1:
         factors.append((f"{'p' if number < _TRIAL * _TRIAL else 'q'}:{number}", 1))
-    return factors
-
-
-def _refuse() -> list[tuple[str, int]]:
-    raise TooBig("a number too big to take roots of")
+    return tuple(factors)

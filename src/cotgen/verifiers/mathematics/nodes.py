@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from operator import attrgetter
+from typing import Any, Literal
 
 from cotgen.errors import CotgenError
+from cotgen.verifiers.mathematics import effort
 
 
 class Unreadable(CotgenError):
@@ -266,26 +269,36 @@ BOUND = "#"
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes directly below a node."""
-    match node:
-        case Sum(items) | Product(items) | Function(_, items) | Ratio(items):
-            return items
-        case Union(items) | Intersection(items):
-            return items
-        case Where(name, items):
-            return (name, *items)
-        case Sequence(_, _, items) | Relation(items, _):
-            return items
-        case Quotient(one, two) | Power(one, two) | Without(one, two):
-            return (one, two)
-        case Root(one, _) | PlusMinus(one) | Quantity(one, _):
-            return (one,)
-        case Matrix(rows):
-            return tuple(entry for row in rows for entry in row)
-        case Choice(_, content) if content is not None:
-            return (content,)
-        case _:
-            return ()
+    """The nodes directly below a node. Whoever walks a tree comes here, and pays for each step."""
+    effort.spend(1)
+    parts = _PARTS.get(type(node))
+    return () if parts is None else parts(node)
+
+
+def _entries(matrix: Matrix) -> tuple[Node, ...]:
+    return tuple(entry for row in matrix.rows for entry in row)
+
+
+_PARTS: dict[type, Callable[[Any], tuple[Node, ...]]] = {
+    Sum: attrgetter("terms"),
+    Product: attrgetter("factors"),
+    Quotient: attrgetter("over", "under"),
+    Power: attrgetter("base", "exponent"),
+    Root: lambda root: (root.radicand,),
+    Function: attrgetter("args"),
+    PlusMinus: lambda both: (both.term,),
+    Sequence: attrgetter("items"),
+    Relation: attrgetter("sides"),
+    Union: attrgetter("parts"),
+    Intersection: attrgetter("parts"),
+    Where: lambda where: (where.name, *where.conditions),
+    Without: attrgetter("whole", "part"),
+    Matrix: _entries,
+    Ratio: attrgetter("items"),
+    Quantity: lambda quantity: (quantity.value,),
+    Choice: lambda choice: () if choice.content is None else (choice.content,),
+}
+"""By class: what is asked most often is looked up, not tried one after the other."""
 
 
 def symbols(node: Node) -> frozenset[str]:

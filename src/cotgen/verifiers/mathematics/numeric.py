@@ -29,13 +29,12 @@ from cotgen.verifiers.mathematics.nodes import (
     Sum,
     Symbol,
     Unreadable,
-    size,
     symbols,
 )
 
 PRECISIONS = (120, 480, 1_600)
 """Bits. The last two resolve 1e-100 beside 1."""
-STEPS_PER_NODE = 15
+_STEPS_PER_CONTEXT = 1_000
 MAX_MAGNITUDE = 20_000
 """Bits before or after the point; beyond it exponentials of exponentials lie."""
 POINTS = ((7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 29, 31, 37, 41, 43), tuple(range(1, 9)))
@@ -83,7 +82,6 @@ def _differ_at(
     for precision in precisions:
         evaluator = _Evaluator(precision, point, real=real)
         try:
-            effort.spend(STEPS_PER_NODE * (size(one) + size(two)))
             left, right = evaluator.value(one), evaluator.value(two)
         except (Unreadable, ArithmeticError, ValueError):
             continue
@@ -99,7 +97,6 @@ def sign(node: Node) -> int | None:
     """-1 or 1 for a constant that is proven negative or positive, else None."""
     for precision in PRECISIONS:
         try:
-            effort.spend(STEPS_PER_NODE * size(node))
             value = _Evaluator(precision, {}).value(node)
         except (Unreadable, ArithmeticError, ValueError):
             return None
@@ -110,7 +107,7 @@ def sign(node: Node) -> int | None:
 
 def is_below(node: Node, bits: int) -> bool:
     """Whether the absolute value of a constant is proven to be below 2 to the power of -bits."""
-    effort.spend(STEPS_PER_NODE * size(node) * (1 + bits // 500))
+    effort.spend(_STEPS_PER_CONTEXT)
     evaluator = _Evaluator(bits + 60, {})
     value = evaluator.value(node)
     limit = evaluator.mp.ldexp(1, -bits)
@@ -124,7 +121,6 @@ def floor(node: Node) -> int | None:
     for precision in PRECISIONS:
         evaluator = _Evaluator(precision, {})
         try:
-            effort.spend(STEPS_PER_NODE * size(node))
             value = evaluator.value(node)
         except (Unreadable, ArithmeticError, ValueError):
             return None
@@ -182,8 +178,15 @@ class _Evaluator:
         self.real = real
         self.iv, self.mp = _contexts.of(precision)
         self.point = point
+        self.plain_steps = 8 + precision * precision // 500_000
+        self.steps = 10 + precision * precision // 16_000
+
+    def spend(self, times: int) -> None:
+        """For so many exponentials, logarithms or sines, before they are worked out."""
+        effort.spend(times * self.steps)
 
     def value(self, node: Node) -> _Box:
+        effort.spend(self.plain_steps)
         box = self.raw(node)
         for part in (box.real, box.imaginary):
             if part is not None:
@@ -278,6 +281,7 @@ class _Evaluator:
             return self.whole_power(base, whole)
         if base.imaginary is not None or not base.real.a > 0:
             raise Unreadable("a power of what may not be positive")
+        self.spend(1)
         return self.exp(self.multiply(power, _Box(self.iv.log(base.real))))
 
     def exact_whole(self, box: _Box) -> int | None:
@@ -293,6 +297,7 @@ class _Evaluator:
             raise Unreadable("a power too big to evaluate")
         if exponent < 0:
             return self.whole_power(self.inverse(base), -exponent)
+        effort.spend(4 * exponent.bit_length() * self.plain_steps)
         if base.imaginary is None:
             return _Box(base.real**exponent)
         result = self.rational(Fraction(1))
@@ -314,6 +319,7 @@ class _Evaluator:
                 return _Box(self.iv.mpf(0), positive.real)
         if not real.a > 0:
             raise Unreadable("a root of what may not be positive")
+        self.spend(2)
         return _Box(self.iv.exp(self.iv.log(real) / index))
 
     def complex_root(self, real: Interval, imaginary: Interval, index: int) -> _Box:
@@ -332,6 +338,7 @@ class _Evaluator:
 
     def exp(self, box: _Box) -> _Box:
         self.check_exponent(box.real)
+        self.spend(1 if box.imaginary is None else 3)
         size = self.iv.exp(box.real)
         if box.imaginary is None:
             return _Box(size)
@@ -356,6 +363,7 @@ class _Evaluator:
 
     def real_function(self, name: str, args: list[Interval]) -> Interval:
         x = args[0]
+        self.spend(2)
         if name in ("arctan", "arcsin", "arccos"):
             return self.inverse_trigonometric(name, x)
         if name == "abs" and _excludes_zero(x):
@@ -378,6 +386,7 @@ class _Evaluator:
 
     def ln(self, x: Interval) -> _Box:
         """The principal value, where it is plain on which side of 0 the argument lies."""
+        self.spend(1)
         if x.a > 0:
             return _Box(self.iv.log(x))
         if x.b < 0 and not self.real:

@@ -101,8 +101,7 @@ def parse(text: str, *, commas_group: Grouping = "outside") -> tuple[Node, ...]:
     text = _CHOSEN.sub(r"\\binom{\1}{\2}", text) if "C" in text else text
     tokens = tokenize(text, commas_group=commas_group)
     try:
-        with effort.limited():
-            return tuple(map(_worked_out, _readings(tokens)))
+        return tuple(map(_worked_out, _readings(tokens)))
     except TooBig:
         raise
     except Unreadable:
@@ -121,7 +120,11 @@ def _worked_out(node: Node) -> Node:
     return result
 
 
+_STEPS_PER_TOKEN = 25
+
+
 def _readings(tokens: list[Token]) -> tuple[Node, ...]:
+    effort.spend(_STEPS_PER_TOKEN * len(tokens))
     parser = _Parser(tokens, slash_takes_product=False)
     first = parser.whole()
     if not parser.slash_is_ambiguous:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cotgen.verifiers.mathematics import effort
 from cotgen.verifiers.mathematics.labels import labelled
 from cotgen.verifiers.mathematics.nodes import (
     Choice,
@@ -92,6 +93,16 @@ def read(text: str) -> Answer:
     key = key_of(cleaned)
     if not cleaned:
         return Answer("", problem="nothing is there")
+    try:
+        with effort.limited(effort.READING):
+            return _meant(cleaned, key)
+    except effort.Exhausted as error:
+        return Answer(key, problem=str(error))
+    except RecursionError:
+        return Answer(key, problem="nested too deeply")
+
+
+def _meant(cleaned: str, key: str) -> Answer:
     flat = flat_words(cleaned)
     said = _said(flat, key)
     if said is not None:
@@ -104,8 +115,6 @@ def read(text: str) -> Answer:
         return _mathematics(twice or cleaned, key)
     except Unreadable as error:
         return _in_words(cleaned, flat, key, str(error))
-    except RecursionError:
-        return Answer(key, problem="nested too deeply")
 
 
 def _read_plainly(text: str) -> Answer | None:

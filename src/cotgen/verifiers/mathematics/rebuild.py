@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from cotgen.verifiers.mathematics import effort
 from cotgen.verifiers.mathematics.nodes import (
     Choice,
     Constant,
@@ -29,10 +30,12 @@ from cotgen.verifiers.mathematics.nodes import (
 )
 
 Change = Callable[[Node], Node]
+STEPS_PER_NODE = 2
 
 
 def rebuilt(node: Node, change: Change) -> Node:
     """The node with each of the nodes directly below it changed."""
+    effort.spend(STEPS_PER_NODE)
     match node:
         case Sum(terms):
             return Sum(tuple(map(change, terms)))

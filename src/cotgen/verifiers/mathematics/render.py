@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from cotgen.verifiers.mathematics import effort
 from cotgen.verifiers.mathematics.nodes import (
     Based,
     Choice,
@@ -39,6 +40,7 @@ from cotgen.verifiers.mathematics.nodes import (
 LONGEST = 200
 """Characters; what is longer is cut and ends in an ellipsis."""
 _MOST_ITEMS = LONGEST
+STEPS_PER_NODE = 3
 """What comes after these would be cut anyway."""
 _DECIMAL_BITS = 4 * LONGEST
 """Python refuses to write huge numbers in decimal; they are cut anyway, so hexadecimal will do."""
@@ -67,6 +69,7 @@ def _inside(node: Node, strength: int) -> str:
 
 def _spelled(node: Node) -> tuple[str, int]:
     """A node's text, cut where it is long already, and how strongly it holds together."""
+    effort.spend(STEPS_PER_NODE)
     text, holds = _scalar(node) or (_structure(node), _WHOLE)
     return text[: LONGEST + 1], holds
 
