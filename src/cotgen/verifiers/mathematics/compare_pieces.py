@@ -13,6 +13,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Number,
     Relation,
     Symbol,
+    Text,
     Unreadable,
     children,
     size,
@@ -50,7 +51,19 @@ def _pieces(node: Node) -> _Pieces | None:
         node = node.sides[1]
     if not isinstance(node, Function) or node.name != "?cases" or len(node.args) > 2 * MAX_PIECES:
         return None
-    return list(zip(node.args[::2], node.args[1::2], strict=True))
+    return _without_otherwise(list(zip(node.args[::2], node.args[1::2], strict=True)))
+
+
+_DENIED = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "=": "!=", "!=": "="}
+
+
+def _without_otherwise(found: _Pieces) -> _Pieces:
+    """`otherwise` behind one condition is its contrary."""
+    match found:
+        case [(_, Relation(sides, (sign,))) as first, (value, Text(("otherwise",)))]:
+            return [first, (value, Relation(sides, (_DENIED[sign],)))] if sign in _DENIED else found
+        case _:
+            return found
 
 
 def _are_partners(one: _Pieces, two: _Pieces, judge: Judge) -> bool:

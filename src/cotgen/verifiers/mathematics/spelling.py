@@ -27,7 +27,29 @@ _FORMS = (
         ),
         r"\\begin{cases}\1\\end{cases}",
     ),
+    (
+        "ed}",
+        re.compile(
+            r"\\left ?\\\{ ?(\\begin ?\{(aligned|gathered)\}[^\0]{1,4000}?\\end ?\{\2\})"
+            r" ?\\right ?\."
+        ),
+        r"\1",
+    ),
     ("t.", re.compile(r"\\(?:left|right) ?\.(?![0-9])"), ""),
+    # Marks set as text, and what only moves or closes a proof.
+    ("t{", re.compile(r"\\text ?\{([,;-])( ?)\}"), r"\1\2"),
+    ("t{,", re.compile(r"\\text ?\{, ?(and|or) ?\}"), r", \\text{ \1 }"),
+    ("space{", re.compile(r"\\[hv]space\*? ?\{[^{}]{0,20}\}"), " "),
+    ("\\", re.compile(r"(?: |\\[,;: ]|\\q?quad)*\\(?:checkmark|blacksquare|qed)\Z"), ""),
+    ("\\rm", re.compile(r"\{ ?\\rm ?((?!\{)[^{}]{1,60})\}"), r"\\mathrm{\1}"),
+    ("\\rm", re.compile(r"\\rm ?(?=\{)"), r"\\mathrm"),
+    ("{.}", re.compile(r"(?<=[0-9])\{\.\}(?=[0-9])"), "."),
+    # A raised letter o beside a figure is a degree sign.
+    ("^", re.compile(r"(?<=[0-9}]) ?\^ ?(?:o(?![A-Za-z])|\{ ?o ?\})"), r"^\\circ "),
+    ("C", re.compile(r"C ?\^ ?(\{ ?[0-9]+ ?\}|[0-9]) ?_ ?(\{ ?[0-9]+ ?\}|[0-9])"), r"C_\2^\1"),
+    ("\\mapsto", re.compile(r"\A([A-Za-z]) ?(?::|\\colon) ?([a-z]) ?\\mapsto ?"), r"\1(\2)="),
+    ("\\in", re.compile(r"\A[a-z] ?\\in ?\\(?:varnothing|emptyset)\Z"), r"\\varnothing"),
+    ("_", re.compile(r"_ ?\\(text|mathrm) ?\{ ?([a-z]{2,12}) ?\}"), r"_{\\\1{\2}}"),
     (
         "t{",
         re.compile(r"\\text ?\{([^{}\\]{0,60})\\text ?\{([^{}\\]{1,60})\}([^{}\\]{0,60})\}"),

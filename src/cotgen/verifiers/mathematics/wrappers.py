@@ -66,6 +66,9 @@ def _end(text: str) -> int:
             at -= 1
         elif at > 1 and text[at - 2] == "\\" and text[at - 1] in "\\,;:! ":
             at -= 2
+        elif text[at - 1] == "\\":
+            # What is left of a blank of TeX, or of a line break.
+            at -= 1
         else:
             break
     return at
