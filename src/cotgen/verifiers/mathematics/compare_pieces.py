@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, effort, sets
+from cotgen.verifiers.mathematics.compare_relations import is_name
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -47,7 +48,7 @@ def pieces(one: Node, two: Node, judge: Judge) -> Decision | None:
 
 
 def _pieces(node: Node) -> _Pieces | None:
-    if isinstance(node, Relation) and node.signs == ("=",):
+    if isinstance(node, Relation) and node.signs == ("=",) and is_name(node.sides[0]):
         node = node.sides[1]
     if not isinstance(node, Function) or node.name != "?cases" or len(node.args) > 2 * MAX_PIECES:
         return None

@@ -273,7 +273,8 @@ _NAMED = re.compile(
     r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){1,80}(?:=|\\approx(?![A-Za-z]))\s*"
 )
 _CALLED = re.compile(
-    r"\A(?:\\text ?\{ ?)?(?:the )?(?:domain|range|solutions?|solution set|area|perimeter"
+    r"\A(?:\\text ?\{ ?)?(?:the )?(?:(?:total )?number of [a-z]{1,20}"
+    r"|domain|range|solutions?|solution set|area|perimeter"
     r"|volume|slope|cent(?:er|re)|radius|vertex|minimum|maximum|roots?|zeros?|total|probability|sum"
     r"|product|length|distance|interval|vertices|foci|intercepts?)"
     r"(?: ?:(?: ?\})?| ?\} ?:| is(?: ?\})? ?(?=[-$\\(0-9]))\s*",

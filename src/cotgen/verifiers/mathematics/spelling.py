@@ -6,6 +6,11 @@ import re
 from typing import Literal, NamedTuple
 
 _ANY_INTEGER = r"([a-z] ?\\in ?(?:\\mathbb ?(?:\{ ?[ZN] ?\}|[ZN])|Z)(?:\^?[+*])?) ?"
+_SHOWN = re.compile(
+    r"\A([^\0]{0,200}(?:frac|sqrt|/|pi)[^\0=]{1,200})= ?"
+    r"(-?[0-9]{0,9}\.[0-9]{1,30}) ?(?:\\[lc]?dots|\.\.\.)\Z"
+)
+"""An endless decimal behind an exact value only shows it."""
 _FORMS = (
     # What a form needs to have in it is looked for first: most answers have none of these.
     # `x = 2k\\pi\\ (k \\in \\mathbb{Z})`, and the set of these.
@@ -40,7 +45,10 @@ _FORMS = (
     ("t{", re.compile(r"\\text ?\{([,;-])( ?)\}"), r"\1\2"),
     ("t{,", re.compile(r"\\text ?\{, ?(and|or) ?\}"), r", \\text{ \1 }"),
     ("space{", re.compile(r"\\[hv]space\*? ?\{[^{}]{0,20}\}"), " "),
-    ("\\", re.compile(r"(?: |\\[,;: ]|\\q?quad)*\\(?:checkmark|blacksquare|qed)\Z"), ""),
+    ("\\checkmark", re.compile(r"(?: |\\[,;: ]|\\q?quad){0,4}\\checkmark\Z"), ""),
+    ("\\blacksquare", re.compile(r"(?: |\\[,;: ]|\\q?quad){0,4}\\blacksquare\Z"), ""),
+    ("ots", _SHOWN, r"\1\\approx \2"),
+    ("...", _SHOWN, r"\1\\approx \2"),
     ("\\rm", re.compile(r"\{ ?\\rm ?((?!\{)[^{}]{1,60})\}"), r"\\mathrm{\1}"),
     ("\\rm", re.compile(r"\\rm ?(?=\{)"), r"\\mathrm"),
     ("{.}", re.compile(r"(?<=[0-9])\{\.\}(?=[0-9])"), "."),
