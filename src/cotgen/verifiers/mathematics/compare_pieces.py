@@ -43,8 +43,21 @@ def pieces(one: Node, two: Node, judge: Judge) -> Decision | None:
     if first is None or second is None:
         return None
     if len(first) == len(second) and _are_partners(first, second, judge):
+        if len(_names(one) | _names(two)) > 1:
+            return undecided("piecewise", "the same pieces under another name")
         return equal("piecewise")
     return undecided("piecewise", "pieces that were not shown to be the same")
+
+
+def _names(node: Node) -> set[str]:
+    """What the function is called; y may be any."""
+    match node:
+        case Relation((Function(name, _), _), _):
+            return {name}
+        case Relation((Symbol(name), _), _) if name != "y":
+            return {name}
+        case _:
+            return set()
 
 
 def _pieces(node: Node) -> _Pieces | None:
