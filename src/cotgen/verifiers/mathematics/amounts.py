@@ -93,6 +93,9 @@ def quantities(one: Node, two: Node, _: Judge) -> Decision | None:
 def _one(value: Node, name: str, other: Node) -> Decision:
     if isinstance(other, Function) and other.name == "degree" and _is_radians(name):
         return compare_scalars(value, other)
+    if isinstance(other, Function) and other.name == "degree" and name.startswith("degrees "):
+        # A temperature, and degrees that do not say of what.
+        return compare_scalars(value, other.args[0])
     if not isinstance(other, SCALARS) or (isinstance(other, Function) and other.name in _NO_AMOUNT):
         return undecided("unit", f"a quantity beside a {kind_of(other)}")
     lettered = _lettered(other)

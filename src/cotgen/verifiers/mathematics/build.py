@@ -126,6 +126,9 @@ def _scaled(matrix: Matrix, factor: Node) -> Node:
 
 
 def _matrix_product(left: Matrix, right: Matrix) -> Node:
+    if len(left.rows) == len(right.rows) > 1 == len(left.rows[0]) == len(right.rows[0]):
+        # Two columns have no other product than the one that is a number.
+        return Sum(tuple(product(a, b) for (a,), (b,) in zip(left.rows, right.rows, strict=True)))
     columns = tuple(zip(*right.rows, strict=True))
     if len(left.rows[0]) != len(right.rows) or len(left.rows) * len(columns) > MAX_ENTRIES:
         raise Unreadable("matrices that cannot be multiplied")

@@ -30,6 +30,9 @@ class _Progression:
 
 def open_lists(one: Sequence, two: Sequence, judge: Judge) -> Decision:
     """Equal as they are written or as progressions; different from the first member on."""
+    if {one.open, two.open} == {"", "{"}:
+        # A set may stand beside a list of its members.
+        one, two = (Sequence("{", "}", each.items) for each in (one, two))
     if len(one.items) == len(two.items) and one.open == two.open:
         pairs = zip(one.items, two.items, strict=True)
         if all(judge(*pair).finding == "equal" for pair in pairs):

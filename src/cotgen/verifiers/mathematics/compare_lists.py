@@ -22,6 +22,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Symbol,
     Unreadable,
     Where,
+    symbols,
 )
 from cotgen.verifiers.mathematics.rebuild import replaced
 from cotgen.verifiers.mathematics.rules import Judge
@@ -42,7 +43,8 @@ def sequences(one: Node, two: Node, judge: Judge) -> Decision | None:
     if first or second:
         return _one_says_integer(one, two, first or second, judge)
     if not (isinstance(one, Sequence) and isinstance(two, Sequence)):
-        return _one_sequence(one, two, judge)
+        formulas = _without_holes(one), _without_holes(two)
+        return judge(*formulas) if formulas != (one, two) else _one_sequence(one, two, judge)
     if any(item == ELLIPSIS for item in (*one.items, *two.items)):
         return open_lists(one, two, judge)
     names, others = _names(one, judge), _names(two, judge)
@@ -273,6 +275,20 @@ def _values_of(sequence: Sequence, judge: Judge) -> Sequence:
     if _names(sequence, judge):
         return Sequence("(", ")", _assigned_values(sequence, judge))
     return Sequence(sequence.open, sequence.close, _assigned_values(sequence, judge))
+
+
+def _without_holes(node: Node) -> Node:
+    """The formula in `\\frac{1}{x-1}, x \\ne 1`, which only says where it has a value."""
+    match node:
+        case Sequence("", "", (Quotient() as formula, *others)) if others and all(
+            isinstance(each, Relation)
+            and set(each.signs) == {"!="}
+            and symbols(each) <= symbols(formula)
+            for each in others
+        ):
+            return formula
+        case _:
+            return node
 
 
 def _one_sequence(one: Node, two: Node, judge: Judge) -> Decision | None:

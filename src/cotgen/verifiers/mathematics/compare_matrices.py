@@ -106,7 +106,7 @@ def _by_unit_vectors(node: Node) -> dict[str, Node] | None:
 
 
 def _split(term: Node) -> tuple[str, Node]:
-    factors = term.factors if isinstance(term, Product) else (term,)
+    factors = _factors(term)
     places = [place for place, factor in enumerate(factors) if _letter(factor)]
     if len(places) != 1:
         return "", term
@@ -114,9 +114,16 @@ def _split(term: Node) -> tuple[str, Node]:
     return _letter(factors[places[0]]), Product((Number(Fraction(1)), *rest))
 
 
+def _factors(term: Node) -> tuple[Node, ...]:
+    """The factors of a term, also of the products in it."""
+    if not isinstance(term, Product):
+        return (term,)
+    return tuple(each for factor in term.factors for each in _factors(factor))
+
+
 def _letter(node: Node) -> str:
     match node:
-        case Constant("i"):
+        case Constant("i") | Function("mark vec" | "mark hat", (Constant("i"),)):
             return "i"
         case Symbol(name) | Function("mark vec" | "mark hat", (Symbol(name),)):
             bare = name.removeprefix("hat ")

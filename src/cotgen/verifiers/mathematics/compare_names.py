@@ -198,6 +198,7 @@ def _set_name(node: Node) -> str | None:
 
 def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
     """`C(5,2)` is a binomial beside a number and a point named C beside a pair."""
+    one, two = _orders_beside(one, two), _orders_beside(two, one)
     for call, other in ((one, two), (two, one)):
         if not (isinstance(call, Function) and call.name[:1] == "?" and len(call.args) > 1):
             continue
@@ -212,6 +213,24 @@ def combinations(one: Node, two: Node, judge: Judge) -> Decision | None:
             # P may be any function, a probability first of all.
             return same if call.name == "?C" or same.finding == "equal" else None
     return None
+
+
+def _orders_beside(node: Node, other: Node) -> Node:
+    """`A_5^2` and `P_5^2` beside a number, as the number of orders `P(5,2)`."""
+    match node:
+        case Power(Symbol(name), Number(part)) if (
+            name[:2] in ("A_", "P_")
+            and name[2:].isascii()
+            and name[2:].isdigit()
+            and len(name) < _LONG_FOOT
+            and isinstance(other, SCALARS)
+        ):
+            return Function("?P", (Number(Fraction(name[2:])), Number(part)))
+        case _:
+            return node
+
+
+_LONG_FOOT = 6
 
 
 def _is_unknown_call(node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cotgen.verifiers.mathematics import algebra, effort, sets
+from cotgen.verifiers.mathematics.compare_relations import is_name
 from cotgen.verifiers.mathematics.decision import Decision, different, equal, undecided
 from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
@@ -13,6 +14,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Number,
     Relation,
     Symbol,
+    Text,
     Unreadable,
     children,
     size,
@@ -41,18 +43,43 @@ def pieces(one: Node, two: Node, judge: Judge) -> Decision | None:
     if first is None or second is None:
         return None
     if len(first) == len(second) and _are_partners(first, second, judge):
+        if len(_names(one) | _names(two)) > 1:
+            return undecided("piecewise", "the same pieces under another name")
         return equal("piecewise")
     return undecided("piecewise", "pieces that were not shown to be the same")
 
 
+def _names(node: Node) -> set[str]:
+    """What the function is called; y may be any."""
+    match node:
+        case Relation((Function(name, _), _), _):
+            return {name}
+        case Relation((Symbol(name), _), _) if name != "y":
+            return {name}
+        case _:
+            return set()
+
+
 def _pieces(node: Node) -> _Pieces | None:
-    if isinstance(node, Relation) and node.signs == ("=",):
+    if isinstance(node, Relation) and node.signs == ("=",) and is_name(node.sides[0]):
         node = node.sides[1]
     if not isinstance(node, Function) or node.name != "?cases" or len(node.args) > 2 * MAX_PIECES:
         return None
     if len(node.args) % 2:
         return None  # Rows that are no value with its condition.
-    return list(zip(node.args[::2], node.args[1::2], strict=True))
+    return _without_otherwise(list(zip(node.args[::2], node.args[1::2], strict=True)))
+
+
+_DENIED = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "=": "!=", "!=": "="}
+
+
+def _without_otherwise(found: _Pieces) -> _Pieces:
+    """`otherwise` behind one condition is its contrary."""
+    match found:
+        case [(_, Relation(sides, (sign,))) as first, (value, Text(("otherwise",)))]:
+            return [first, (value, Relation(sides, (_DENIED[sign],)))] if sign in _DENIED else found
+        case _:
+            return found
 
 
 def _are_partners(one: _Pieces, two: _Pieces, judge: Judge) -> bool:

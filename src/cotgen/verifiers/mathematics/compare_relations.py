@@ -13,8 +13,11 @@ from cotgen.verifiers.mathematics.nodes import (
     SCALARS,
     Function,
     Intersection,
+    Matrix,
     Node,
     Number,
+    Numbers,
+    Power,
     Product,
     Quotient,
     Ratio,
@@ -112,7 +115,7 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
         if found is not None:
             return found
     if isinstance(one, Relation) and _is_class(one) != _is_class(two):
-        return _class_beside(one, two, judge)
+        return None if _says_whole(two) else _class_beside(one, two, judge)
     if isinstance(two, Relation) and _says_nothing(two) and _says_something(one):
         if judge(one, two.sides[0]).finding == "equal":
             return undecided("equation", "the value, as an equation that always holds")
@@ -123,9 +126,18 @@ def relations(one: Node, two: Node, judge: Judge) -> Decision | None:
         value = assigned(one, judge) or _several(one, two)
         return _unsolved(one, two) if value is None else judge(value, two)
     if isinstance(two, Relation):
+        if _is_class(two) and _says_whole(one):
+            return None
         value = assigned(two, judge) or _found(two) or _several(two, one)
         return _unsolved(two, one) if value is None else judge(one, value)
     return None
+
+
+def _says_whole(node: Node) -> bool:
+    """`x = 5k + 2, k \\in \\mathbb{Z}`, which lists judge."""
+    return isinstance(node, Sequence) and any(
+        isinstance(item, Relation) and item.sides[-1] == Numbers("Z") for item in node.items
+    )
 
 
 def _class_beside(one: Relation, two: Node, judge: Judge) -> Decision:
@@ -273,7 +285,28 @@ def _with_argument_of(one: Relation, two: Relation) -> Relation | None:
         ):
             renamed = replaced(two, second, first)
             return renamed if isinstance(renamed, Relation) else None
+        case Symbol(name), Symbol(other):
+            moved = shifted(two)
+            is_moved = moved is not None and moved != two and moved.sides[0] == Symbol(name)
+            return moved if is_moved else _with_index_of(name, other, two)
     return None
+
+
+def _with_index_of(name: str, other: str, relation: Relation) -> Relation | None:
+    """`a_k = 2k` beside `a_n = 2n`: with n for k. Other letters at the foot are no places."""
+    stem, _, index = name.partition("_")
+    its_stem, _, place = other.partition("_")
+    places = {index, place}
+    if stem != its_stem or len(places) < 2 or not places <= _INDICES:
+        return None
+    if index in symbols(relation):
+        return None
+    named = replaced(relation, Symbol(other), Symbol(name))
+    renamed = replaced(named, Symbol(place), Symbol(index))
+    return renamed if isinstance(renamed, Relation) else None
+
+
+_INDICES = frozenset("nkmj")
 
 
 def _name_of(relation: Relation) -> Node:
@@ -326,6 +359,10 @@ def _names_value(name: Node, value: Node) -> bool:
         return named_tuple(name, value)
     if is_name(name):
         return isinstance(name, Function) or not symbols(name) & symbols(value)
+    match name, value:
+        case Power(Symbol(letter), Number()), Matrix():
+            # `A^{-1}` has been asked for.
+            return letter.isupper() and letter not in symbols(value)
     return False
 
 
@@ -399,9 +436,11 @@ def _is_plain(node: Node) -> bool:
     match node:
         case Symbol():
             return True
+        case Function(name, (Symbol(),)):
+            return name.startswith("mark ")
         case Product(factors):
             names = [each for each in factors if not isinstance(each, Number)]
-            return all(isinstance(each, Symbol) for each in names) and bool(names)
+            return all(map(_is_plain, names)) and bool(names)
         case Sum(parts):
             return all(map(_is_plain, parts))
         case _:

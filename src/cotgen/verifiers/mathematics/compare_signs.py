@@ -37,7 +37,7 @@ def plus_minus(one: Node, two: Node, judge: Judge) -> Decision | None:
         return undecided("list", "a plus-minus sign beside an equation")
     several = any(_signs(node) > 1 for node in (one, two))
     lists = [
-        Sequence("", "", _all_signs(node)) if flag else node
+        Sequence("", "", _all_signs(node)) if flag else _spread(node)
         for node, flag in zip((one, two), found, strict=True)
     ]
     if any(contains(item, PlusMinus) for each in lists for item in children(each)):
@@ -60,6 +60,10 @@ def _is_unsolved(node: Node) -> bool:
     """`y^2 = x` may say the same as `y = \\pm\\sqrt{x}`."""
     is_equation = isinstance(node, Relation) and node.signs == ("=",)
     return is_equation and not contains(node, PlusMinus) and not is_name(children(node)[0])
+
+
+def _spread(node: Node) -> Node:
+    return spread(node) if isinstance(node, Sequence) else node
 
 
 def spread(sequence: Sequence) -> Sequence:

@@ -479,7 +479,8 @@ class _Parser(Cursor):
         token = self.tokens[self.at - 2]
         index = subscript(self)
         if isinstance(left, Number) and token.kind == "number" and token.text.isdigit():
-            if isinstance(index, Number) and 2 <= index.value <= 36:
+            is_base = isinstance(index, Number) and index.value.denominator == 1
+            if isinstance(index, Number) and is_base and 2 <= index.value <= 36:
                 return Based(token.text.lstrip("0") or "0", int(index.value))
             raise Unreadable("a base that is no number")
         if isinstance(left, Power) and isinstance(left.base, Symbol):

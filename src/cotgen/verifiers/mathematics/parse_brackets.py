@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from cotgen.verifiers.mathematics.nodes import (
     Root,
     Sequence,
     Sum,
+    Text,
     Union,
     Unreadable,
     Where,
@@ -148,6 +150,14 @@ def _such_that(parser: Cursor, stop: int) -> int | None:
 
 def _where(head: Node, body: Node) -> Node:
     conditions = body.items if isinstance(body, Sequence) and not body.open else (body,)
+    match conditions:
+        case (Relation((name, first), (("=" | "!=") as sign,)), *others) if (
+            others and name == head and all(isinstance(each, SCALARS) for each in others)
+        ):
+            # `x \\ne 1, 2` leaves out both values, `x = 1, 2` is either.
+            if sign == "=":
+                return Sequence("{", "}", (first, *others))
+            conditions = tuple(Relation((name, each), (sign,)) for each in (first, *others))
     if isinstance(head, Relation) and head.signs == ("in",):
         return Where(head.sides[0], (head, *conditions))
     return Where(head, conditions)
@@ -232,7 +242,7 @@ def environment(parser: Cursor) -> Node:
                 raise Unreadable("an array is not closed")
     rows: list[tuple[Node, ...]] = []
     while not parser.take("\\end"):
-        rows.append(_row(parser))
+        rows.append(_row(parser, pieces=name in _CASES))
     if _environment_name(parser) != name or len({len(row) for row in rows}) != 1:
         raise Unreadable("a matrix of uneven rows")
     if name in _CASES:
@@ -267,12 +277,14 @@ def _key_at(parser: Cursor, at: int) -> str:
 def _cases(rows: list[tuple[Node, ...]]) -> Node:
     """A system of equations, or the pieces of a function, which equal only themselves."""
     entries = tuple(entry for row in rows for entry in row)
-    return Sequence("", "", entries) if len(rows[0]) == 1 else Function("?cases", entries)
+    listed = len(rows[0]) == 1 or _are_equations(entries)
+    return Sequence("", "", entries) if listed else Function("?cases", entries)
 
 
-def _row(parser: Cursor) -> tuple[Node, ...]:
+def _row(parser: Cursor, *, pieces: bool) -> tuple[Node, ...]:
     entries = [_entry(parser)]
-    while parser.take("&"):
+    while parser.take("&") or (pieces and _goes_on(entries) and parser.take(",")):
+        _skip_if(parser)
         entries.append(_entry(parser))
     if parser.take("\\\\"):
         _skip_distance(parser)
@@ -281,10 +293,38 @@ def _row(parser: Cursor) -> tuple[Node, ...]:
     return tuple(entries)
 
 
+def _goes_on(entries: list[Node]) -> bool:
+    """Whether a comma parts the value of a piece from its condition, or two equations."""
+    return (len(entries) == 1 and isinstance(entries[0], SCALARS)) or _are_equations(entries)
+
+
+def _are_equations(entries: Iterable[Node]) -> bool:
+    return all(isinstance(entry, Relation) and entry.signs == ("=",) for entry in entries)
+
+
+_IF = frozenset(("if", "for", "when", "where"))
+_OTHERWISE = frozenset(("otherwise", "else", "elsewhere"))
+
+
+def _skip_if(parser: Cursor) -> None:
+    """The word before the condition of a piece."""
+    if _said(parser) in _IF:
+        parser.step()
+
+
+def _said(parser: Cursor) -> str:
+    token = parser.token
+    return token.text.lower().strip(" ,.") if token.kind in ("word", "text") else ""
+
+
 def _entry(parser: Cursor) -> Node:
-    """An entry; a comma may stand before the sign that aligns the next."""
-    entry = parser.expression(0)
-    if parser.key() == "," and parser.ahead(1) in ("&", "\\\\", "\\end"):
+    """An entry; a comma or a full stop may stand before the sign that aligns the next."""
+    if _said(parser) in _OTHERWISE:
+        parser.step()
+        entry: Node = Text(("otherwise",))
+    else:
+        entry = parser.expression(0)
+    if parser.key() in (",", ".", ";") and parser.ahead(1) in ("&", "\\\\", "\\end"):
         parser.step()
     return entry
 

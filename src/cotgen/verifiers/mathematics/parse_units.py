@@ -76,11 +76,17 @@ def _counted(words: list[str]) -> list[str]:
 
 
 _TAILS = vocabulary("for on at from during every while because in")
+_SHAPES = vocabulary("square sq cubic cu")
+"""Behind these `in` is an inch."""
 
 
 def _without_tail(words: list[str]) -> list[str]:
     """`dollars every day at the market` without what only says when and where."""
-    cuts = (at for at, word in enumerate(words) if at and word in _TAILS)
+    cuts = (
+        at
+        for at, word in enumerate(words)
+        if at and word in _TAILS and not (word == "in" and words[at - 1] in _SHAPES)
+    )
     cut = next(cuts, len(words))
     return words if words[cut : cut + 2] in (["at", "least"], ["at", "most"]) else words[:cut]
 

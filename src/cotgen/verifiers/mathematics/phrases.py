@@ -209,7 +209,8 @@ _SET = re.compile(
     r"(all |any |every |the set of (?:all )?|set of (?:all )?)?(?:the )?"
     r"(?:(positive|negative|non-?negative|non-?positive|non-?zero) )?"
     r"(?:(real|rational|complex|natural|whole) (?:numbers?|values)|(reals|integers?|rationals))"
-    r"(?: (?:of )?[a-z])?(?: except(?: for)?(?: [a-z] ?=)? (zero|-?[0-9]{1,9}))?"
+    r"(?: (?:of )?[a-z])?(?: except(?: for)?(?: [a-z] ?=)? ?(zero|-?[0-9]{1,9})"
+    r"((?:(?:,? and|,) (?:[a-z] ?= ?)?-?[0-9]{1,9}){0,5}))?"
 )
 _NAMED_SETS = {
     "rational": "Q",
@@ -229,10 +230,12 @@ def _set_of_numbers(lowered: str) -> Node | None:
     found = _SET.fullmatch(lowered)
     if found is None or not (found[1] or lowered.endswith("s")):
         return None
-    every, sign, kind, plural, zero = found.groups()
+    every, sign, kind, plural, zero, more = found.groups()
     name = _NAMED_SETS.get(kind or plural)
     if name is None:
-        return _reals(sign, None if zero is None else Fraction(0 if zero == "zero" else zero))
+        left_out = [] if zero is None else ["0" if zero == "zero" else zero]
+        left_out += re.findall(r"-?[0-9]+", more or "")
+        return _reals(sign, tuple(Number(Fraction(each)) for each in left_out))
     if not every and name != "Z":
         return None
     if sign is None and zero is None:
@@ -241,10 +244,10 @@ def _set_of_numbers(lowered: str) -> Node | None:
     return Numbers(other) if other and sign == "positive" and zero is None else None
 
 
-def _reals(sign: str | None, left_out: Fraction | None) -> Node | None:
+def _reals(sign: str | None, left_out: tuple[Number, ...]) -> Node | None:
     below, above = Product((Number(Fraction(-1)), Constant("oo"))), Constant("oo")
-    if left_out is not None:
-        others = Without(Reals(), Sequence("{", "}", (Number(left_out),)))
+    if left_out:
+        others = Without(Reals(), Sequence("{", "}", left_out))
         return others if sign is None else None
     match (sign or "").replace("-", ""):
         case "":

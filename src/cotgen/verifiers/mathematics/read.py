@@ -242,15 +242,16 @@ def _said_twice(flat: str) -> str | None:
     return found[1] if found[1][:1].isdigit() else found[2]
 
 
-_IN_BRACKETS = re.compile(r"([^()]{1,80}) \(([A-Za-z ]{2,30})\)")
+_IN_BRACKETS = re.compile(r"([^()]{1,80}?) ?\( ?([A-Za-z ]{1,30}?)((?: ?\^ ?\{?[23]\}?)?) ?\)")
+_ONLY_UNITS = ("unit", "units", "square units", "cubic units", "sq units")
 
 
 def _with_unit_in_brackets(flat: str) -> str | None:
     """`42 (cm)` as `42 cm`; other words in brackets may take back what stands before them."""
     found = _IN_BRACKETS.fullmatch(flat)
-    if found is None or not (unit(found[2]).known or found[2] in ("unit", "units")):
+    if found is None or not (unit(found[2]).known or found[2] in _ONLY_UNITS):
         return None
-    return f"{found[1]} \\text{{{found[2]}}}"
+    return f"{found[1]} \\text{{{found[2]}}}{found[3]}"
 
 
 # --- mathematics ----------------------------------------------------------------------------------
@@ -268,8 +269,8 @@ _UNITS = {
     "Rs.": "rupees",
 }
 _ABOUT = re.compile(
-    r"\A(?:approximately|approx\.?|about|roughly|around|nearly|\\approx|\\sim|~)"
-    r"(?: equal to)?(?![A-Za-z])\s*",
+    r"\A(?:(?:\\text ?\{ ?)?(?:approximately|approx\.?|about|roughly|around|nearly)"
+    r"(?: equal to)?(?: ?\})?|\\approx|\\sim|~)(?![A-Za-z])\s*",
     re.IGNORECASE,
 )
 _ABOUT_BEHIND = re.compile(
@@ -281,12 +282,23 @@ _NAMED = re.compile(
     r"\A(?:[A-Za-z' ]|\\(?:text|mathrm|mbox|textbf)\{[^{}]*\}){1,80}(?:=|\\approx(?![A-Za-z]))\s*"
 )
 _CALLED = re.compile(
-    r"\A(?:\\text ?\{ ?)?(?:the )?(?:domain|range|solutions?|solution set|area|perimeter"
+    r"\A(?:\\text ?\{ ?)?(?:the )?(?:(?:total )?number of [a-z]{1,20}"
+    r"|domain|range|solutions?|solution set|area|perimeter"
     r"|volume|slope|cent(?:er|re)|radius|vertex|minimum|maximum|roots?|zeros?|total|probability|sum"
-    r"|product|length|distance|interval|vertices|foci|intercepts?)(?: ?:(?: ?\})?| ?\} ?:)\s*",
+    r"|product|length|distance|interval|vertices|foci|intercepts?)"
+    r"(?: ?:(?: ?\})?| ?\} ?:| is(?: ?\})? ?(?=[-$\\(0-9]))\s*",
+    re.IGNORECASE,
+)
+_LEAD = re.compile(
+    r"\A(?:\\text ?\{ ?)?(?:there (?:are|is|were|will be)(?: exactly| only| a total of)?|ans[.:])"
+    r" ?(?:\} ?)?(?=[-$\\(0-9])",
     re.IGNORECASE,
 )
 _ANGLE = re.compile(r"\Am? ?\\angle ?\{?[A-Z]{1,3}\}? ?= ?")
+_CHANCE = re.compile(
+    r"\A(?:\\Pr|P(?= ?(?:\\left)? ?\([^=]{0,60}\\text)) ?(?:(?:\\left)? ?\([^()=]{1,80}\))? ?= ?"
+)
+"""`\\Pr =`, or P of an event that is told in words."""
 _LAST_SIGN = re.compile(r"(?:\\?%|\^ ?(?:\\circ|\{ ?\\circ ?\}) ?)\Z")
 
 
@@ -326,13 +338,16 @@ def _without_about(text: str) -> tuple[str, bool]:
 
 def _without_name(text: str) -> tuple[str, bool]:
     """The value in `Total cost = 5` or `\\angle A = 45`; true if it is only approximate."""
-    called = _CALLED.match(text) if ":" in text[:40] else None
+    called = _CALLED.match(text) if ":" in text[:40] or " is" in text[:40] else None
     if called and ":" not in text[called.end() :]:
         return text[called.end() :], False
+    lead = _LEAD.match(text)
+    if lead:
+        return text[lead.end() :], False
     named = _NAMED.match(text)
     if named and re.search(r"[A-Za-z]{4}", named[0].replace("text", "").replace("approx", "")):
         return text[named.end() :], "\\approx" in named[0]
-    angle = _ANGLE.match(text) if "\\angle" in text else None
+    angle = _ANGLE.match(text) if "\\angle" in text else _CHANCE.match(text)
     return (text[angle.end() :] if angle else text), False
 
 

@@ -6,6 +6,11 @@ import re
 from typing import Literal, NamedTuple
 
 _ANY_INTEGER = r"([a-z] ?\\in ?(?:\\mathbb ?(?:\{ ?[ZN] ?\}|[ZN])|Z)(?:\^?[+*])?) ?"
+_SHOWN = re.compile(
+    r"\A([^\0]{0,200}(?:frac|sqrt|/|pi)[^\0=]{1,200})= ?"
+    r"(-?[0-9]{0,9}\.[0-9]{1,30}) ?(?:\\[lc]?dots|\.\.\.)\Z"
+)
+"""An endless decimal behind an exact value only shows it."""
 _FORMS = (
     # What a form needs to have in it is looked for first: most answers have none of these.
     # `x = 2k\\pi\\ (k \\in \\mathbb{Z})`, and the set of these.
@@ -27,7 +32,32 @@ _FORMS = (
         ),
         r"\\begin{cases}\1\\end{cases}",
     ),
+    (
+        "ed}",
+        re.compile(
+            r"\\left ?\\\{ ?(\\begin ?\{(aligned|gathered)\}[^\0]{1,4000}?\\end ?\{\2\})"
+            r" ?\\right ?\."
+        ),
+        r"\1",
+    ),
     ("t.", re.compile(r"\\(?:left|right) ?\.(?![0-9])"), ""),
+    # Marks set as text, and what only moves or closes a proof.
+    ("t{", re.compile(r"\\text ?\{([,;-])( ?)\}"), r"\1\2"),
+    ("t{,", re.compile(r"\\text ?\{, ?(and|or) ?\}"), r", \\text{ \1 }"),
+    ("space{", re.compile(r"\\[hv]space\*? ?\{[^{}]{0,20}\}"), " "),
+    ("\\checkmark", re.compile(r"(?: |\\[,;: ]|\\q?quad){0,4}\\checkmark\Z"), ""),
+    ("\\blacksquare", re.compile(r"(?: |\\[,;: ]|\\q?quad){0,4}\\blacksquare\Z"), ""),
+    ("ots", _SHOWN, r"\1\\approx \2"),
+    ("...", _SHOWN, r"\1\\approx \2"),
+    ("\\rm", re.compile(r"\{ ?\\rm ?((?!\{)[^{}]{1,60})\}"), r"\\mathrm{\1}"),
+    ("\\rm", re.compile(r"\\rm ?(?=\{)"), r"\\mathrm"),
+    ("{.}", re.compile(r"(?<=[0-9])\{\.\}(?=[0-9])"), "."),
+    # A raised letter o beside a figure is a degree sign.
+    ("^", re.compile(r"(?<=[0-9}]) ?\^ ?(?:o(?![A-Za-z])|\{ ?o ?\})"), r"^\\circ "),
+    ("C", re.compile(r"C ?\^ ?(\{ ?[0-9]+ ?\}|[0-9]) ?_ ?(\{ ?[0-9]+ ?\}|[0-9])"), r"C_\2^\1"),
+    ("\\mapsto", re.compile(r"\A([A-Za-z]) ?(?::|\\colon) ?([a-z]) ?\\mapsto ?"), r"\1(\2)="),
+    ("\\in", re.compile(r"\A[a-z] ?\\in ?\\(?:varnothing|emptyset)\Z"), r"\\varnothing"),
+    ("_", re.compile(r"_ ?\\(text|mathrm) ?\{ ?([a-z]{2,12}) ?\}"), r"_{\\\1{\2}}"),
     (
         "t{",
         re.compile(r"\\text ?\{([^{}\\]{0,60})\\text ?\{([^{}\\]{1,60})\}([^{}\\]{0,60})\}"),

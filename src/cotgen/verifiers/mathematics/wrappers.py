@@ -66,6 +66,9 @@ def _end(text: str) -> int:
             at -= 1
         elif at > 1 and text[at - 2] == "\\" and text[at - 1] in "\\,;:! ":
             at -= 2
+        elif text[at - 1] == "\\":
+            # What is left of a blank of TeX, or of a line break.
+            at -= 1
         else:
             break
     return at
@@ -82,6 +85,8 @@ _NOUN = re.compile(
     r"(\$?-?[0-9][0-9.,]{0,30}(?:/[0-9]{1,12})?\$?|(?<=[ }])\$?[A-Z]\$?"
     r"|\(-?[0-9][-0-9.,/ ]{1,60}\))"
 )
+_IT_IS = re.compile(r"\A[Ii]t is (?=[A-Z0-9$\\-])")
+"""Before a name or a value; `it is easy` says something else."""
 _EITHER = re.compile(r"\A(?:\\text ?\{ ?(?i:either) ?\}|(?i:either) )")
 _IN_ANGLES = re.compile(r"<([A-J])>")
 
@@ -94,6 +99,7 @@ def without_lead(text: str) -> str:
             rest = text[lead.end() :]
             opened = text[: lead.end()].count("{") > text[: lead.end()].count("}")
             text = unwrap(rest[:-1] if opened and rest.endswith("}") else rest)
+    text = _IT_IS.sub("", text)
     named = _NOUN.fullmatch(text) or _IN_ANGLES.fullmatch(text)
     if named:
         return named[1].strip("$")
