@@ -23,7 +23,7 @@ from cotgen.workers.frames import ANSWER, DONE, FAILED, LENGTH, READY, SECONDS, 
 
 def main() -> None:
     """Serve requests until the parent closes the pipe. The module has `load`, which it cannot do
-    without, `warm`, which makes later answers faster, and `answer`."""
+    without, `warm`, which makes later answers faster in small pieces, and `answer`."""
     path, memory_mb = json.loads(sys.argv[2])
     requests, replies = sys.stdin.buffer, os.dup(1)
     os.dup2(2, 1)
@@ -35,18 +35,19 @@ def main() -> None:
     limit_memory(memory_mb)
     confine(may_fork=True)
     os.write(replies, framed(READY))
-    is_warm = False
+    warming = module.warm()
     while True:
-        if not is_warm and not _is_asked(requests):
-            # Whoever waits for the start comes first; until the next request there is time.
-            module.warm()
-            is_warm = True
+        # Whoever waits for the start comes first; until the next request there is time.
+        while warming and not _is_asked(requests):
+            if next(warming, _WARM) is _WARM:
+                warming = None
         frame = _read(requests)
         if frame is None:
             return
         os.write(replies, framed(_forked(module, frame, replies)))
 
 
+_WARM = object()
 _SOON_S = 0.02
 """Who waited for READY asks within this time."""
 

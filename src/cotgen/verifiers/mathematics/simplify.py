@@ -45,8 +45,8 @@ def load() -> None:
     del sympy
 
 
-def warm() -> None:
-    """Load what sympy itself loads late, and fill its tables."""
+def warm() -> Iterator[None]:
+    """Load what sympy itself loads late, and fill its tables, a little at a time."""
     import sympy
 
     x = sympy.Symbol("x", real=True)
@@ -54,6 +54,27 @@ def warm() -> None:
     for gap in (sympy.sin(x) ** 2 + sympy.cos(x) ** 2 - 1, sympy.log(x**2 + 1) - x / (x + 1), root):
         for simpler in _simpler(gap):
             simpler()
+            yield
+    k, infinity = sympy.Symbol("k", integer=True), sympy.oo
+    loading: tuple[Callable[[], object], ...] = (
+        lambda: sympy.diff(x**3 * sympy.sin(x) / (x + 1), x),
+        lambda: sympy.limit((sympy.exp(x) - 1) / x, x, 0),
+        lambda: sympy.limit((x**2 - 1) / (x - 1), x, infinity),
+        lambda: sympy.Sum(1 / sympy.Integer(3) ** k, (k, 0, infinity)).doit(),
+        lambda: sympy.Sum(1 / (k * (k + 1)), (k, 1, infinity)).doit(),
+        lambda: sympy.Sum(1 / sympy.factorial(k), (k, 0, infinity)).doit(),
+        lambda: sympy.integrate(x * sympy.sin(x), (x, 0, sympy.pi)),
+        lambda: sympy.integrate(1 / x**2, (x, 1, 2)),
+        lambda: sympy.integrate(sympy.exp(-(x**2)), (x, -infinity, infinity)),
+        lambda: sympy.integrate(1 / (1 + x**2), (x, 0, 1)),
+        lambda: sympy.limit((sympy.sqrt(x) - 2) / (x - 4), x, 4),
+        lambda: sympy.simplify(sympy.Abs(x - 1) - sympy.sqrt(x**2 - 2 * x + 1)),
+        lambda: sympy.simplify(sympy.diff(sympy.tan(x), x) - sympy.sec(x) ** 2),
+        lambda: sympy.simplify(sympy.log(x + 1) - sympy.log(x) - sympy.log((x + 1) / x)),
+    )
+    for late in loading:
+        late()
+        yield
 
 
 def answer(request: bytes) -> bytes:
