@@ -294,11 +294,20 @@ def _from_relation(relation: Relation) -> list[Interval]:
             directions = {sign[0] for sign in signs}
             if len(sides) > 4 or directions not in ({"<"}, {">"}):
                 raise Unreadable("a relation that is no interval")
-            pairs = (
+            pairs = [
                 Relation(pair, (sign,)) for pair, sign in zip(pairwise(sides), signs, strict=True)
-            )
+            ]
+            if not all(symbols(pair) or _holds(pair) for pair in pairs):
+                raise Unreadable("a chain with a false part")
             return _common(tuple(pair for pair in pairs if symbols(pair)))
     raise Unreadable("a relation that is no interval")
+
+
+def _holds(pair: Relation) -> bool:
+    """Whether `6 <= 9`."""
+    (left, right), (sign,) = pair.sides, pair.signs
+    found = order(left, right) * (1 if sign[0] == "<" else -1)
+    return found < 0 or (found == 0 and sign.endswith("="))
 
 
 def _from_pair(left: Node, right: Node, sign: str) -> list[Interval]:
