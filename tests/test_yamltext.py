@@ -24,6 +24,14 @@ def chain_of_anchors(links: int) -> str:
     return "\n".join(["a0: &a0 [x]", *lines, f"? [*a{links - 1}]\n: 1"])
 
 
+def aliases_of_aliases(levels: int) -> str:
+    """A few lines that stand for 9 to the power of their number of values."""
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x]"]
+    for level in range(1, levels):
+        lines.append(f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]")
+    return "\n".join(lines)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -31,6 +39,8 @@ def chain_of_anchors(links: int) -> str:
         ("{a: " * 5000, "nested deeper than 100"),
         ("- " * 5000, "nested deeper than 100"),
         (chain_of_anchors(2000), "nested too deep"),
+        ("&a [*a]", "aliases written out"),
+        (aliases_of_aliases(12), "aliases written out"),
         ("a: [", "line 1"),
         ("a: 1\na: 2", "'a' stands twice"),
         ("[a]: 1", "cannot be a key"),

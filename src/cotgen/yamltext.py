@@ -10,6 +10,7 @@ from cotgen.errors import RecipeError
 
 _DEEPEST = 100
 """Mappings and lists in one another. Python's own limit is not far, and it names no line."""
+_MOST_VALUES = 1_000_000
 
 _BAD_VALUES = (ValueError, LookupError, AttributeError, TypeError, OverflowError)
 """What PyYAML lets out of values that are no dates (`2026-13-01`) or what their tag says."""
@@ -26,13 +27,28 @@ def read_yaml(text: str) -> Any:
     No tag builds an object, no key stands twice, and only scalars are keys.
     """
     try:
-        return yaml.load(text, _Yaml)
+        found = yaml.load(text, _Yaml)
+        if _written_out(found, {}) > _MOST_VALUES:
+            raise NotYaml(f"with its aliases written out it holds over {_MOST_VALUES:,} values")
     except RecursionError as error:
         raise NotYaml("nested too deep") from error
     except yaml.YAMLError as error:
         raise NotYaml(str(error)) from error
     except _BAD_VALUES as error:
         raise NotYaml(f"a value cannot be read ({error})") from error
+    return found
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """How many values it holds where each alias counts as what it stands for: a few lines of
+    aliases of aliases are more than any memory holds. One that holds itself has no end."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = _MOST_VALUES + 1  # Until it is known: as if it had no end.
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_written_out(part, known) for part in parts)
+    return known[id(value)]
 
 
 class _Yaml(yaml.SafeLoader):

@@ -138,7 +138,8 @@ def browser() -> Iterator[Any]:
     """A real Chromium."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not there")
-    api = pytest.importorskip("playwright.sync_api")
+    from playwright import sync_api as api
+
     with api.sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
