@@ -70,7 +70,6 @@ def table(folder: Path) -> bytes:
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[Paid]:
     """A second process is started at once; what it is handed is written down."""
     monkeypatch.setattr(searched, "_FAST", 0)
-    monkeypatch.setattr(searched, "_TICKS", 1)
     found: list[Paid] = []
     put = searched._Beside.put
 
@@ -196,7 +195,7 @@ import os, signal, sys, threading, time
 from pathlib import Path
 from cotgen import parse_recipe, run, searched
 import json
-searched._FAST, searched._TICKS = 0, 1
+searched._FAST = 0
 path, outputs = Path(sys.argv[1]), Path(sys.argv[2])
 put = searched._Beside.put
 count = 0

@@ -21,7 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from cotgen.errors import CotgenError, LimitReached
 from cotgen.protocols import Price, Request
-from cotgen.records import Completion
+from cotgen.records import Sample
 from cotgen.store.journal import Spent
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ class _Seen:
         self.replies, self.samples, self.tokens = spent.requests, spent.completions, spent.tokens
         self.squares = 2 * spent.tokens**2 // max(1, spent.completions)
 
-    def note(self, completions: Sequence[Completion], characters: int) -> None:
+    def note(self, completions: Sequence[Sample], characters: int) -> None:
         """One more reply."""
         self.replies += 1
         for each in completions:
@@ -257,17 +257,22 @@ class Budget:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def answered(self, admitted: Admitted, fresh: Sequence[Completion], request: Request) -> None:
-        """A request was answered: what it cost is known."""
+    def answered(self, admitted: Admitted, fresh: Sequence[Sample], request: Request) -> int:
+        """A request was answered: what it cost is known. Returns its tokens, read and written."""
         self._land(admitted)
-        tokens = sum(each.tokens for each in fresh)
-        prompt_tokens = sum(each.prompt_tokens for each in fresh)
+        tokens = sum([each.tokens for each in fresh])
+        prompt_tokens = sum([each.prompt_tokens for each in fresh])
         price = self._prices.get(admitted.teacher)
         self.used.cost_usd += price.of(prompt_tokens, tokens) if price else 0
         self.used.tokens += prompt_tokens + tokens
         self.used.attempts += len(fresh)
-        if not self._allowances:
-            return
+        if self._allowances:
+            self._learn(admitted, fresh, request, tokens)
+        return prompt_tokens + tokens
+
+    def _learn(
+        self, admitted: Admitted, fresh: Sequence[Sample], request: Request, tokens: int
+    ) -> None:
         if tokens:
             self._seen[admitted.teacher].note(fresh, _characters(request))
         else:

@@ -151,7 +151,7 @@ async def run_async(  # noqa: PLR0913 - all of them keywords
             work.break_off(error)
             raise
         finally:
-            work.ending.close()
+            work.close()
 
 
 @contextmanager
@@ -191,6 +191,7 @@ class _Work:
         self.summary = numbers.read_summary(run.folder.path)
         self.summary.name = recipe.name
         self.spent: dict[str, Spent] | None = None
+        self.journal: Journal | None = None
         self.growth_failed = 0
         self.limit: LimitReached | None = None
         self.down: dict[str, TeacherError] = {}
@@ -298,6 +299,12 @@ class _Work:
             numbers.write_summary(self.run.folder.path, self.summary)
         except StoreError as unwritable:
             log.error("%s", unwritable)
+
+    def close(self) -> None:
+        """Let go of the clock, and of the journal once it is on the disk."""
+        self.ending.close()
+        if self.journal:
+            self.journal.close()
 
     def _write_card(self) -> None:
         """Describe the datasets beside them, if anything that the card says has changed."""
@@ -510,9 +517,9 @@ class _Work:
 
     def _open_journal(self) -> Journal:
         # Each search has many entries, and asking whether it is owed reads its line.
-        journal = Journal(self.run.folder.path / JOURNAL, cache(self._is_owed))
-        self.spent = journal.spent
-        return journal
+        self.journal = Journal(self.run.folder.path / JOURNAL, cache(self._is_owed))
+        self.spent = self.journal.spent
+        return self.journal
 
     # verify
 

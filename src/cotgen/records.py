@@ -103,6 +103,41 @@ class Completion(Record, frozen=True, gc=False):
     stop_reason: str = ""
     fingerprint: str = ""
 
+    def read(self) -> Completion:
+        """As of `Unread`."""
+        return self
+
+
+class Unread(Record, frozen=True, gc=False):
+    """A completion whose text is as the server spelled it, two strings of JSON: whoever only
+    journals it need not read it. Its JSON is that of a `Completion`."""
+
+    text: msgspec.Raw
+    finish: Finish
+    reasoning: msgspec.Raw
+    tokens: int
+    prompt_tokens: int
+    logprobs: tuple[float, ...]
+    stop_reason: str
+    fingerprint: str
+
+    def read(self) -> Completion:
+        """The completion."""
+        return Completion(
+            _read_string(self.text),
+            self.finish,
+            _read_string(self.reasoning),
+            self.tokens,
+            self.prompt_tokens,
+            self.logprobs,
+            self.stop_reason,
+            self.fingerprint,
+        )
+
+
+_read_string = msgspec.json.Decoder(str).decode
+Sample = Completion | Unread
+
 
 class Step(Record, frozen=True, gc=False):
     """One unit of an attempt, with the white space that ends it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -33,8 +34,8 @@ from cotgen.workers import Job, Pool
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.1
-_FAST, _TICKS = 200, 3
-"""So many samples in each of so many ticks: then a second process is worth its start."""
+_FAST = 200
+"""So many samples in a tick: then a second process is worth its start."""
 _BATCH = 256
 _MOST_LEFT = 20_000
 """Searches that the second process may be behind; then new ones wait for it."""
@@ -137,7 +138,7 @@ class Searches:
         # Elsewhere a process that outlives this one could write into the next run's table.
         if sys.platform == "linux" and isinstance(search, AsksOnce) and search.asks_once:
             self._maker = _Maker(search, models, journal)
-        self._samples = self._fast_ticks = 0
+        self._samples = 0
 
     @property
     def takes_paid(self) -> bool:
@@ -201,11 +202,9 @@ class Searches:
             failed(error)
 
     def _is_worth_a_process(self) -> bool:
-        """Whether samples have come fast for a while, and there is a core to spare."""
+        """Whether samples come fast, and there is a core to spare."""
         fast, self._samples = self._samples >= _FAST, 0
-        self._fast_ticks = self._fast_ticks + 1 if fast else 0
-        enough = self._fast_ticks >= _TICKS and len(os.sched_getaffinity(0)) > 1
-        return enough and self._maker is not None
+        return fast and self._maker is not None and len(os.sched_getaffinity(0)) > 1
 
     async def _write_beside(self, over: asyncio.Event) -> None:
         assert self._maker
@@ -308,12 +307,12 @@ class _Scribe:
         self._parent = parent
 
     def __call__(self, commands: list[_Command], last: bool) -> _Written:
-        """Do what is told; `last`: write what is held back, and bring all to the disk."""
+        """Do what is told; `last`: write what is held back. The first process brings it to the disk."""
         for command in commands:
             self._do(command)
         if last:
             self._order.flush()
-        return self._lines.written(last)
+        return self._lines.written()
 
     def _do(self, command: _Command) -> None:
         if isinstance(command, _Begun):
@@ -335,6 +334,7 @@ class _Scribe:
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != self._parent:
             os._exit(1)
+        gc.disable()  # No line refers to itself.
         return _Appended(self._path)
 
 
@@ -358,10 +358,8 @@ class _Appended:
         """Hand what was gathered to the kernel."""
         self._file.flush()
 
-    def written(self, synced: bool) -> _Written:
+    def written(self) -> _Written:
         """What was added since the last time."""
-        if synced:
-            self._file.sync()
         self.flush()
         lines, self._written = tuple(self._written), []
         return _Written(lines, self._file.size)

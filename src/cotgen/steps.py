@@ -69,7 +69,7 @@ class Uncut(ReadyMade, Sequence[Step]):
             return _encode(self._steps)
         # Cut in the encoded text, at a character that JSON leaves as it is.
         found = _encode(text.replace("\n", _MARK)).replace(_MARK_BYTES, _CUT)
-        if _has_run(text):
+        if text.rfind("\n\n") >= 0:  # Searched from its end, which is several times as fast.
             found = found.replace(_CUT_AGAIN, b"\\n")  # A run of newlines ends one step.
         if text[-1] == "\n":
             found = found[: -len(_EMPTY)] + b'"'
@@ -100,7 +100,6 @@ class Uncut(ReadyMade, Sequence[Step]):
 _encode = msgspec.json.Encoder().encode
 _MARK, _MARK_BYTES = "\x7f", b"\x7f"
 _CUT, _CUT_AGAIN, _EMPTY = b'\\n"},{"text":"', b'"},{"text":"\\n', b'"},{"text":""'
-_has_run = re.compile("\n\n").search
 
 
 @lru_cache(maxsize=16)

@@ -29,7 +29,7 @@ from cotgen.protocols import (
     Verify,
 )
 from cotgen.recipe import Recipe, lasting
-from cotgen.records import Completion, Message, Problem, Sampling, Verdict
+from cotgen.records import Completion, Message, Problem, Sample, Sampling, Verdict
 from cotgen.store.journal import Entry, Journal, Place
 from cotgen.workers import Climb, Job, Places, Pool, most_connections
 
@@ -81,6 +81,9 @@ class Sampler:
         self.budget = Budget({})
         self._teacher = teacher
         self._ask = ask
+        # A journal takes texts as they came, and whoever wants one reads it then.
+        self._sample: Callable[[Request], Awaitable[Sequence[Sample]]]
+        self._sample = getattr(ask, "unread", ask)
         self._journal = journal
         self._seed = seed
         self.at_once, self._climb = _MOST_AT_ONCE, None
@@ -109,7 +112,7 @@ class Sampler:
     ) -> list[Completion]:
         """All samples asked for, in order. Raises TeacherError if one cannot be had."""
         _, found = await self._had(search, problem, messages, sampling)
-        return [found[number] for number in _numbers(sampling)]
+        return [found[number].read() for number in _numbers(sampling)]
 
     @property
     def journals(self) -> bool:
@@ -126,7 +129,7 @@ class Sampler:
 
     async def _had(
         self, search: str, problem: Problem, messages: Sequence[Message], sampling: Sampling
-    ) -> tuple[str, dict[int, Completion]]:
+    ) -> tuple[str, dict[int, Sample]]:
         """The samples by number, and the key that they stand under in the journal."""
         key = self._key(search, messages, sampling)
         seed = seed_of(self._seed, key) + sampling.first
@@ -134,7 +137,9 @@ class Sampler:
         # Searches that began earlier go first: a kill leaves whole problems, not halves of many.
         self._ranks.setdefault(search, len(self._ranks))
         ticket = _Ticket(search, key, self._ranks[search])
-        found = self._journal.recall(search, key) if self._journal else {}
+        found: dict[int, Sample] = {}
+        if self._journal:
+            found.update(self._journal.recall(search, key))
         missing = [number for number in _numbers(sampling) if number not in found]
         # One sample that cannot be had must not cost those that were paid for.
         await _all([self._fetch(base, *run, ticket, found) for run in _runs(missing, self._width)])
@@ -174,20 +179,19 @@ class Sampler:
         return digest.hexdigest()
 
     async def _fetch(
-        self, base: Request, first: int, n: int, ticket: _Ticket, found: dict[int, Completion]
+        self, base: Request, first: int, n: int, ticket: _Ticket, found: dict[int, Sample]
     ) -> None:
         """Samples `first` to `first + n`, in as many requests as the server makes of it."""
         while n > 0:
             fresh = await self._try(_part(base, first, n), ticket)
-            for place, completion in enumerate(fresh):
-                found[first + place] = completion
+            found.update(enumerate(fresh, start=first))
             first, n = first + len(fresh), n - len(fresh)
             if n > 0 and self._width is not None:
                 rest = _runs(range(first, first + n), self._width)
                 await _all([self._fetch(base, *run, ticket, found) for run in rest])
                 return
 
-    async def _try(self, request: Request, ticket: _Ticket) -> list[Completion]:
+    async def _try(self, request: Request, ticket: _Ticket) -> Sequence[Sample]:
         """One request, sent again while it fails for passing reasons."""
         tries, failures, costly = 0, 0, Counter[str]()
         began = time.monotonic()
@@ -248,7 +252,7 @@ class Sampler:
                 f"{error}"
             )
 
-    async def _try_one(self, request: Request, ticket: _Ticket) -> list[Completion]:
+    async def _try_one(self, request: Request, ticket: _Ticket) -> Sequence[Sample]:
         """The first sample alone. Only if that can be had was their number what was refused: a
         prompt that is refused in any case must not make single requests of all the others."""
         fresh = await self._try(_part(request, request.sampling.first, 1), ticket)
@@ -257,7 +261,7 @@ class Sampler:
             self._width = 1
         return fresh
 
-    async def _send(self, request: Request, ticket: _Ticket) -> list[Completion]:
+    async def _send(self, request: Request, ticket: _Ticket) -> Sequence[Sample]:
         await self.places.take(ticket.rank)
         try:
             admitted = await self.budget.admit(self.name, request)
@@ -274,13 +278,13 @@ class Sampler:
 
     async def _admitted(
         self, request: Request, ticket: _Ticket, admitted: Admitted
-    ) -> list[Completion]:
+    ) -> Sequence[Sample]:
         """One request that may be paid for."""
         flow = self.flow
         flow.in_flight += 1
         flow.requests += 1
         try:
-            fresh = await self._ask(request)
+            fresh = await self._sample(request)
         except TeacherError as error:
             if self._climb and error.overloaded:
                 self._climb.refused()
@@ -296,15 +300,14 @@ class Sampler:
         finally:
             flow.in_flight -= 1
         # No await between the reply and the journal: a kill in between could lose it.
-        self.budget.answered(admitted, fresh, request)
-        flow.tokens += sum(each.tokens + each.prompt_tokens for each in fresh)
+        flow.tokens += self.budget.answered(admitted, fresh, request)
         if self._journal:
             first = request.sampling.first
             entry = Entry(ticket.key, first, ticket.search, self.name, tuple(fresh))
             self._save(entry)
         return fresh
 
-    def _save(self, entry: Entry) -> None:
+    def _save(self, entry: Entry[Sample]) -> None:
         assert self._journal
         try:
             self._journal.append(entry)
@@ -346,14 +349,14 @@ async def samplers(
     recipe: Recipe, journal: Callable[[], Journal], budget: Budget
 ) -> AsyncIterator[dict[str, Sampler]]:
     """Connect all teachers of a recipe, which share a budget; the journal is opened if one of them
-    is paid."""
+    is paid. Whoever gave it closes it."""
     async with AsyncExitStack() as stack:
         opened: Journal | None = None
         live: dict[str, Sampler] = {}
         for name, teacher in recipe.teachers.items():
             if teacher.paid and opened is None:
                 opened = journal()
-                stack.callback(opened.close)
+                stack.callback(opened.settle)
                 budget.count_before(opened.spent)
             ask = await stack.enter_async_context(_connected(name, teacher, opened))
             kept = opened if teacher.paid else None
@@ -441,6 +444,8 @@ def _numbers(sampling: Sampling) -> range:
 
 def _runs(numbers: Sequence[int], width: int | None) -> list[tuple[int, int]]:
     """Consecutive numbers as (first, how many), no more than `width` in one."""
+    if width is None and numbers and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return [(numbers[0], len(numbers))]  # The usual case, once for each search.
     runs: list[tuple[int, int]] = []
     for number in numbers:
         first, n = runs[-1] if runs else (number, 0)

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
 from cotgen.errors import StoreError
-from cotgen.records import Completion, Record
+from cotgen.records import Completion, Record, Sample
 from cotgen.store.lines import UNREADABLE, LineFile
 from cotgen.store.reserve import RESERVE, Reserve
 
@@ -19,7 +20,10 @@ log = logging.getLogger(__name__)
 JOURNAL = "journal.jsonl"
 
 
-class Entry(Record, frozen=True):
+S = TypeVar("S", bound=Sample, covariant=True)
+
+
+class Entry(Record, Generic[S], frozen=True):
     """One reply of a teacher: consecutive samples from number `first`.
 
     `asked` is the digest of all that was asked but the numbers. A reply is one line, whole or
@@ -31,7 +35,7 @@ class Entry(Record, frozen=True):
     first: int
     search: str
     teacher: str
-    completions: tuple[Completion, ...]
+    completions: tuple[S, ...]
 
 
 class Spent(msgspec.Struct):
@@ -42,16 +46,15 @@ class Spent(msgspec.Struct):
     tokens: int = 0
     requests: int = 0
 
-    def count(self, entry: Entry) -> None:
+    def count(self, entry: Entry[Sample]) -> None:
         """Count one more reply."""
         self.requests += 1
-        for completion in entry.completions:
-            self.completions += 1
-            self.prompt_tokens += completion.prompt_tokens
-            self.tokens += completion.tokens
+        self.completions += len(entry.completions)
+        self.prompt_tokens += sum([each.prompt_tokens for each in entry.completions])
+        self.tokens += sum([each.tokens for each in entry.completions])
 
 
-def read_journal(path: Path) -> Iterator[Entry]:
+def read_journal(path: Path) -> Iterator[Entry[Completion]]:
     """The entries of a journal that another process may be writing; damaged ones are left out."""
     if not path.exists():
         return
@@ -64,7 +67,7 @@ def read_journal(path: Path) -> Iterator[Entry]:
         file.close()
 
 
-_DECODER = msgspec.json.Decoder(Entry)
+_DECODER = msgspec.json.Decoder(Entry[Completion])
 
 
 Place = tuple[int, int]
@@ -118,7 +121,7 @@ class Journal:
         """Where the replies to this stand."""
         return tuple(self._index.get(search, {}).get(asked, ()))
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: Entry[Sample]) -> None:
         """Put a reply on disk; if that is full, in the room that was kept free for this."""
         line = self._encoder.encode(entry)
         try:
@@ -135,15 +138,21 @@ class Journal:
         """Drop a finished search from the index; its completions stay on disk."""
         self._index.pop(search, None)
 
+    def settle(self) -> None:
+        """No more will come: bring all to the disk while later stages work."""
+        if self._reserve:
+            self._reserve.give_up()
+        self._file.begin_sync()
+
     def close(self) -> None:
         """Synchronise and close."""
         if self._reserve:
             self._reserve.give_up()
         self._file.close()
 
-    def _note(self, entry: Entry, place: Place) -> None:
+    def _note(self, entry: Entry[Sample], place: Place) -> None:
         replies = self._index.setdefault(entry.search, {})
         replies.setdefault(entry.asked, []).append(place)
 
-    def _count(self, entry: Entry) -> None:
+    def _count(self, entry: Entry[Sample]) -> None:
         self.spent.setdefault(entry.teacher, Spent()).count(entry)

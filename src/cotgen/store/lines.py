@@ -79,7 +79,7 @@ class LineFile:
         if not self._gathered or held >= _GATHERED or len(self._held) >= _MOST_PARTS:
             self.flush()
         if time.monotonic() - self._synced_at > SYNC_EVERY_S:
-            self._sync_soon()
+            self.begin_sync()
         return offset
 
     def flush(self) -> None:
@@ -111,9 +111,9 @@ class LineFile:
         self._fsync()
         self._synced_at = time.monotonic()
 
-    def _sync_soon(self) -> None:
+    def begin_sync(self) -> None:
         """Synchronise beside the work: a disk can take a tenth of a second, a busy one much more.
-        Then lines wait for the disk, and nobody for them."""
+        Then lines wait for the disk, and nobody for them. `close` waits, and hears of failures."""
         if self._syncing and not self._syncing.done():
             return
         self._end_sync()

@@ -156,7 +156,7 @@ class Table(Generic[L]):
             known = set(wanted)
             wanted += sorted(id for id in self._offsets if id not in known)
         if not self._dead and wanted == list(self._offsets):
-            self._file.sync()
+            self._file.begin_sync()
             return
         rewritten = self.path.with_suffix(".jsonl.tmp")
         rewritten.unlink(missing_ok=True)

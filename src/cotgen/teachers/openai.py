@@ -15,12 +15,12 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from cotgen.errors import RecipeError
 from cotgen.protocols import Ask, Component, Finding, Price, Request
-from cotgen.records import Completion, Message, Sampling
+from cotgen.records import Completion, Message, Sampling, Unread
 from cotgen.teachers.batch.ledger import pending
 from cotgen.teachers.batch.terms import Terms
 from cotgen.teachers.wire.pace import Pace
 from cotgen.teachers.wire.refusals import Refused, classified
-from cotgen.teachers.wire.replies import completions
+from cotgen.teachers.wire.replies import unread
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -325,6 +325,10 @@ class Live:
 
     async def __call__(self, request: Request) -> list[Completion]:
         """Ask once. Raises TeacherError; RecipeError where the user must do something."""
+        return [each.read() for each in await self.unread(request)]
+
+    async def unread(self, request: Request) -> list[Unread]:
+        """As a call, for who only journals the answer."""
         if self._pace is None:
             return await self._ask(request)
         n = request.sampling.n
@@ -338,9 +342,9 @@ class Live:
         finally:
             self._pace.settle(estimate, tokens, n if tokens else 0)
 
-    async def _ask(self, request: Request) -> list[Completion]:
+    async def _ask(self, request: Request) -> list[Unread]:
         n = request.sampling.n
         answer = await self._post(self._teacher.body(request))
         if isinstance(answer, Refused):
             raise classified(answer, self._teacher.model, self._teacher.api_key_env, n)
-        return completions(answer, n)
+        return unread(answer, n)

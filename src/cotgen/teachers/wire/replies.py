@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
 from cotgen.errors import TeacherError
-from cotgen.records import Completion, Finish, clean
+from cotgen.records import Completion, Finish, Unread, clean
 
 
 class _Part(msgspec.Struct):
     text: str = ""
 
 
+_NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b'""')
+_QUOTE, _QUOTES = ord('"'), 2
+"""What stands around a string of JSON, and how many of it."""
+
+
 class _Message(msgspec.Struct):
-    content: str | list[_Part] | None = None
-    reasoning: str | None = None  # vLLM since 2026
-    reasoning_content: str | None = None  # DeepSeek, older vLLM
-
-
-_NULL = msgspec.Raw(b"null")
+    content: msgspec.Raw = _NULL  # a string, or a list of parts
+    reasoning: msgspec.Raw = _NULL  # vLLM since 2026
+    reasoning_content: msgspec.Raw = _NULL  # DeepSeek, older vLLM
 
 
 class _Choice(msgspec.Struct):
     message: _Message = msgspec.field(default_factory=_Message)
-    text: str | None = None  # /completions has no message
+    text: msgspec.Raw = _NULL  # /completions has no message
     index: int | None = None
     finish_reason: str | None = None
     stop_reason: str | int | None = None
@@ -53,13 +56,20 @@ class _Logprobs(msgspec.Struct):
     token_logprobs: list[float | None] | None = None  # completions
 
 
+_encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(_Reply).decode
+_decode_text = msgspec.json.Decoder(str | list[_Part] | None).decode
 _decode_usage = msgspec.json.Decoder(_Usage | None).decode
 _decode_logprobs = msgspec.json.Decoder(_Logprobs | None).decode
 
 
 def completions(body: bytes, n: int) -> list[Completion]:
     """The completions of a reply in the order of their index, `n` at most."""
+    return [each.read() for each in unread(body, n)]
+
+
+def unread(body: bytes, n: int) -> list[Unread]:
+    """As `completions`, with texts that were looked at, and found to be text, but not read."""
     reply = _read(body)
     choices = reply.choices
     if len(choices) > 1:
@@ -67,45 +77,62 @@ def completions(body: bytes, n: int) -> list[Completion]:
     if not choices:
         raise _bad("the reply holds no choices")
     texts = [_texts(choice) for choice in choices]
+    sizes = [len(text) + len(why) - 2 * _QUOTES for text, why in texts]
     # An empty choice beside others was paid for, and is kept as an attempt without an answer. One
     # that was cut off may be empty: hidden reasoning can use up all of max_tokens.
     finishes = [_finish(choice.finish_reason) for choice in choices]
-    if not any(map(any, texts)) and set(finishes) == {"stop"}:
+    if not any(sizes) and set(finishes) == {"stop"}:
         raise _bad("the reply holds no text")
     prompt_tokens, completion_tokens = _usage(reply.usage)
-    tokens = shares(completion_tokens, [len(text) + len(why) for text, why in texts])
+    tokens = shares(completion_tokens, sizes)
+    prompts = [prompt_tokens] + [0] * (len(choices) - 1)
     fingerprint = clean(reply.system_fingerprint or "")
     return [
-        Completion(
-            text=text,
-            finish=finishes[number],
-            reasoning=reasoning,
-            tokens=tokens[number],
-            prompt_tokens=prompt_tokens if number == 0 else 0,
-            logprobs=_logprobs(choice.logprobs),
-            stop_reason="" if choice.stop_reason is None else clean(str(choice.stop_reason)),
-            fingerprint=fingerprint,
+        Unread(
+            text,
+            finish,
+            reasoning,
+            used,
+            prompt,
+            () if choice.logprobs is _NULL else _logprobs(choice.logprobs),
+            "" if choice.stop_reason is None else clean(str(choice.stop_reason)),
+            fingerprint,
         )
-        for number, (choice, (text, reasoning)) in enumerate(zip(choices, texts, strict=True))
+        for choice, (text, reasoning), finish, used, prompt in zip(
+            choices, texts, finishes, tokens, prompts, strict=True
+        )
     ]
 
 
 def _read(body: bytes) -> _Reply:
     try:
+        if not body.isascii():
+            body.decode()  # What is only looked at need not be UTF-8, a journal must.
         return _decode(body)
     except UnicodeDecodeError as error:
         raise _bad(f"the reply is not UTF-8: {error}") from error
     except msgspec.DecodeError as error:
         start = body[:60].decode("utf-8", "replace")
         try:
-            # Python's reader takes lone surrogates, which msgspec refuses and `clean` replaces.
+            # Python's reader takes lone surrogates, which msgspec refuses.
             # Such a reply's usage is not counted: its text is what matters.
             reply = json.loads(body)
             for choice in reply["choices"]:
                 choice.pop("logprobs", None)
-            return _Reply(msgspec.convert(reply["choices"], type=list[_Choice]))
+            return _decode(_encode({"choices": _cleaned(reply["choices"])}))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise _bad(f"not a chat completion ({error}): {start!r}") from error
+
+
+def _cleaned(value: Any) -> Any:
+    """A value of JSON without lone surrogates."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(each) for each in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(each) for key, each in value.items()}
+    return value
 
 
 def _bad(said: str) -> TeacherError:
@@ -124,7 +151,7 @@ def _usage(raw: msgspec.Raw) -> tuple[int, int]:
 
 def _logprobs(raw: msgspec.Raw) -> tuple[float, ...]:
     """Log-probabilities of the sampled tokens, where they were sent in a known shape."""
-    if raw is _NULL or bytes(raw) == b"null":
+    if bytes(raw) == b"null":
         return ()
     try:
         found = _decode_logprobs(raw) or _Logprobs()
@@ -140,13 +167,24 @@ def _index(choice: _Choice) -> int:
     return choice.index or 0
 
 
-def _texts(choice: _Choice) -> tuple[str, str]:
+def _texts(choice: _Choice) -> tuple[msgspec.Raw, msgspec.Raw]:
     message = choice.message
-    reasoning = message.reasoning or message.reasoning_content
-    content = message.content or choice.text or ""
-    if isinstance(content, list):
-        content = "".join(part.text for part in content)
-    return clean(content), clean(reasoning) if reasoning else ""
+    text = _string(message.content) or _string(choice.text) or _EMPTY
+    if message.reasoning is _NULL and message.reasoning_content is _NULL:
+        return text, _EMPTY  # The usual case, once for each sample.
+    return text, _string(message.reasoning) or _string(message.reasoning_content) or _EMPTY
+
+
+def _string(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """A string as it is spelled, if there is one with something in it; parts are put together."""
+    if len(raw) > len(b"null") and memoryview(raw)[0] == _QUOTE:
+        return raw
+    try:
+        found = _decode_text(raw)
+    except msgspec.DecodeError as error:
+        raise _bad(f"not a chat completion ({error})") from error
+    text = "".join(part.text for part in found) if isinstance(found, list) else found
+    return msgspec.Raw(_encode(text)) if text else None
 
 
 def _finish(reason: str | None) -> Finish:
