@@ -69,7 +69,7 @@ def table(folder: Path) -> bytes:
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[Paid]:
     """A second process is started at once; what it is handed is written down."""
-    monkeypatch.setattr(searched, "_FAST", 0)
+    monkeypatch.setattr(searched, "_MANY", 0)
     found: list[Paid] = []
     put = searched._Beside.put
 
@@ -87,7 +87,7 @@ def test_the_table_is_the_same_byte_for_byte(
 ) -> None:
     searching(recipe(tmp_path, server.url, "beside"), tmp_path)
     assert len(handed) > PROBLEMS / 4
-    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    monkeypatch.setattr(searched, "_MANY", sys.maxsize)
     count = len(handed)
     searching(recipe(tmp_path, server.url, "here"), tmp_path)
     assert len(handed) == count
@@ -100,7 +100,7 @@ def test_later_stages_and_more_samples_find_what_it_wrote(
     grow(server, tmp_path, "beside")
     assert handed
     assert max(samples_served(server.log()).values()) == 1
-    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    monkeypatch.setattr(searched, "_MANY", sys.maxsize)
     grow(server, tmp_path, "here")
     assert table(tmp_path / "beside") == table(tmp_path / "here")
 
@@ -135,7 +135,7 @@ def test_if_the_process_dies_this_one_goes_on(
     assert "going on without it" in caplog.text
     assert handed
     assert max(samples_served(server.log()).values()) == 1
-    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    monkeypatch.setattr(searched, "_MANY", sys.maxsize)
     searching(recipe(tmp_path, server.url, "here"), tmp_path)
     assert table(tmp_path / "dying") == table(tmp_path / "here")
 
@@ -147,7 +147,7 @@ class Dying(searched._Scribe):
 
     def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
         self.calls += 1
-        if self.calls < 2:
+        if self.calls < 4:
             return super().__call__(commands, last)
         super().__call__(commands[: len(commands) // 2], False)
         with self._path.open("ab") as file:
@@ -171,7 +171,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
         patched.setattr(LineFile, "append", full)
         with pytest.raises(StoreError, match="No space left"):
             searching(recipe(tmp_path, server.url, "full"), tmp_path)
-    monkeypatch.setattr(searched, "_FAST", sys.maxsize)
+    monkeypatch.setattr(searched, "_MANY", sys.maxsize)
     searching(recipe(tmp_path, server.url, "full"), tmp_path)
     assert max(samples_served(server.log()).values()) == 1
     searching(recipe(tmp_path, server.url, "here"), tmp_path)
@@ -179,13 +179,13 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
 
 
 class OnFullDisk(searched._Scribe):
-    """Can write nothing from its second call on."""
+    """Can write nothing from its fourth call on."""
 
     calls = 0
 
     def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
         self.calls += 1
-        if self.calls < 2:
+        if self.calls < 4:
             return super().__call__(commands, last)
         raise StoreError("cannot be written (No space left on device)")
 
@@ -195,7 +195,7 @@ import os, signal, sys, threading, time
 from pathlib import Path
 from cotgen import parse_recipe, run, searched
 import json
-searched._FAST = 0
+searched._MANY = 0
 path, outputs = Path(sys.argv[1]), Path(sys.argv[2])
 put = searched._Beside.put
 count = 0

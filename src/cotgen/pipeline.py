@@ -204,8 +204,8 @@ class _Work:
     @cached_property
     def searches(self) -> Searches:
         """Where searches write their lines."""
-        teachers = self.recipe.teachers.items()
-        models = {name: str(getattr(teacher, "model", "")) for name, teacher in teachers}
+        paid = [(name, each) for name, each in self.recipe.teachers.items() if each.paid]
+        models = {name: str(getattr(teacher, "model", "")) for name, teacher in paid}
         journal = self.run.folder.path / JOURNAL
         return Searches(self.run.attempts, journal, self.recipe.search, models)
 
@@ -388,7 +388,8 @@ class _Work:
             # Not `or {}`: the journal goes on counting in this very dict.
             self.watch.see(live, {} if self.spent is None else self.spent)
             stack.callback(asyncio.create_task(self._beat()).cancel)
-            await stack.enter_async_context(self.searches.open(self.budget.halt))
+            journaled = sum(owed[name] for name, sampler in live.items() if sampler.journals)
+            await stack.enter_async_context(self.searches.open(journaled, self.budget.halt))
             each = ((sampler, verify) for name, sampler in live.items() if owed[name])
             await bounded(each, self._search_with, at_once=len(live))
 

@@ -211,8 +211,12 @@ class AsksOnce(Protocol):
     them."""
 
     @property
+    def n(self) -> int:
+        """How many completions it asks for."""
+
+    @property
     def asks_once(self) -> bool:
-        """Whether that is so with these settings."""
+        """Whether attempts follow from one call with these settings."""
 
     def call(self, problem: Problem, draw: Draw) -> tuple[list[Message], Sampling]:
         """What it asks."""

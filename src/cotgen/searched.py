@@ -1,9 +1,9 @@
 """How searches become lines of `attempts.jsonl`: here, or in a process beside this one.
 
 Where a teacher answers thousands of samples a second, cutting and writing their text takes longer
-than asking for it. The process that asks then only journals, and says which replies are whose; a
-second one reads them from the journal and writes the table. The table is a view: what the second
-process does not get to is written by this one, or by the next run.
+than asking for it. In a run of many samples the process that asks therefore only journals, and says
+which replies are whose; a second one reads them from the journal and writes the table. The table is
+a view: what the second process does not get to is written by this one, or by the next run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from cotgen.errors import CotgenError, NoWorkers, WorkerError
+from cotgen.errors import CotgenError, StoreError, WorkerError
 from cotgen.protocols import AsksOnce
 from cotgen.records import Attempt, Record, Searched, own_json
 from cotgen.store.inorder import InOrder
@@ -34,13 +34,14 @@ from cotgen.workers import Job, Pool
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.1
-_FAST = 200
-"""So many samples in a tick: then a second process is worth its start."""
+_MANY = 10_000
+"""So many samples still to come are worth the start of a second process."""
 _BATCH = 256
 _MOST_LEFT = 20_000
 """Searches that the second process may be behind; then new ones wait for it."""
 _TIMEOUT_S = 300.0
 _PARENT_DEATH_SIGNAL = 1
+_WHO = "the process that writes attempts"
 
 
 class Paid(Record, frozen=True, tag="paid", array_like=True):
@@ -107,6 +108,11 @@ class _Maker:
         self._models = models
         self._path = journal
 
+    @property
+    def samples(self) -> int:
+        """How many a search asks for."""
+        return self._search.n
+
     def line(self, paid: Paid) -> Searched:
         """The line of a search that asked once."""
         found = replies_at(self._journal, paid.at)
@@ -131,14 +137,14 @@ class Searches:
     def __init__(
         self, table: Table[Searched], journal: Path, search: object, models: dict[str, str]
     ) -> None:
+        """`models` are those of the teachers whose samples are journaled."""
         self._table = table
         self._here: InOrder[Searched] = InOrder(table)
         self._beside: _Beside | None = None
         self._maker: _Maker | None = None
         # Elsewhere a process that outlives this one could write into the next run's table.
-        if sys.platform == "linux" and isinstance(search, AsksOnce) and search.asks_once:
+        if sys.platform == "linux" and models and isinstance(search, AsksOnce) and search.asks_once:
             self._maker = _Maker(search, models, journal)
-        self._samples = 0
 
     @property
     def takes_paid(self) -> bool:
@@ -151,7 +157,6 @@ class Searches:
 
     def put(self, line: Searched) -> None:
         """The id's line is made."""
-        self._samples += len(line.attempts)
         if self._beside:
             self._beside.put(_Made(*self._table.encoded(line)))
         else:
@@ -174,10 +179,13 @@ class Searches:
             await self._beside.room.wait()
 
     @asynccontextmanager
-    async def open(self, failed: Callable[[CotgenError], None]) -> AsyncIterator[None]:
-        """Write while searches go on; at the end all is written. `failed` hears of a full disk."""
+    async def open(
+        self, searches: int, failed: Callable[[CotgenError], None]
+    ) -> AsyncIterator[None]:
+        """Write while so many searches go on; at the end all is written. `failed` hears of a full
+        disk."""
         over = asyncio.Event()
-        writing = asyncio.create_task(self._write(over, failed))
+        writing = asyncio.create_task(self._write(searches, over, failed))
         try:
             yield
             over.set()
@@ -190,24 +198,64 @@ class Searches:
                 self._maker.close()
             self._here.flush()
 
-    async def _write(self, over: asyncio.Event, failed: Callable[[CotgenError], None]) -> None:
+    async def _write(
+        self, searches: int, over: asyncio.Event, failed: Callable[[CotgenError], None]
+    ) -> None:
         try:
-            while not over.is_set():
-                self._table.flush()
-                await _passed(over, _TICK_S)
-                if self._is_worth_a_process():
-                    await self._write_beside(over)
-                    return
+            if self._are_worth_a_process(searches):
+                await self._write_with_another(over)
+            await self._write_here(over)
         except CotgenError as error:
             failed(error)
 
-    def _is_worth_a_process(self) -> bool:
-        """Whether samples come fast, and there is a core to spare."""
-        fast, self._samples = self._samples >= _FAST, 0
-        return fast and self._maker is not None and len(os.sched_getaffinity(0)) > 1
+    def _are_worth_a_process(self, searches: int) -> bool:
+        """Whether there is much to write, and a core to spare."""
+        if self._maker is None or len(os.sched_getaffinity(0)) < 2:
+            return False
+        return searches * self._maker.samples >= _MANY
 
-    async def _write_beside(self, over: asyncio.Event) -> None:
+    async def _write_here(self, until: asyncio.Event) -> None:
+        while not until.is_set():
+            self._table.flush()
+            await _passed(until, _TICK_S)
+
+    async def _write_with_another(self, over: asyncio.Event) -> None:
+        """Start the second process, write here until it can work, then let it write."""
         assert self._maker
+        scribe = _Scribe(self._maker, self._table.path, os.getpid())
+        async with Pool(Job(scribe, _Told, _TIMEOUT_S), _Written, size=1) as pool:
+            if not await self._is_ready(pool, over):
+                return
+            beside = self._hand_over(over)
+            try:
+                await beside.feed(pool)
+            except WorkerError as error:
+                log.warning("%s: %s; going on without it", _WHO, error)
+                self._come_back(beside)
+            finally:
+                beside.room.set()
+
+    async def _is_ready(self, pool: Pool[_Written], over: asyncio.Event) -> bool:
+        """Write here until the second process can work, or there is nothing left to do."""
+        starting = asyncio.create_task(pool.call([], False))
+        try:
+            while not (over.is_set() or starting.done()):
+                self._table.flush()
+                await asyncio.wait([starting], timeout=_TICK_S)
+            if over.is_set():
+                return False
+            starting.result()
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a search of the user's own may not be picklable
+            log.warning("%s cannot be started: %s; going on without it", _WHO, error)
+            return False
+        finally:
+            starting.cancel()
+        return True
+
+    def _hand_over(self, over: asyncio.Event) -> _Beside:
+        """From here on the second process writes, beginning with what is held back here."""
         self._table.flush()
         beside = self._beside = _Beside(self._table, over)
         for id, line, ended in self._here.unwritten():
@@ -217,15 +265,7 @@ class Searches:
             elif ended:
                 beside.end(id)
         self._here = InOrder(self._table)
-        scribe = _Scribe(self._maker, self._table.path, os.getpid())
-        try:
-            async with Pool(Job(scribe, _Told, _TIMEOUT_S), _Written, size=1) as pool:
-                await beside.feed(pool)
-        except (WorkerError, NoWorkers) as error:
-            log.warning("the process that writes attempts: %s; going on without it", error)
-            self._come_back(beside)
-        finally:
-            beside.room.set()
+        return beside
 
     def _come_back(self, beside: _Beside) -> None:
         """Write here what the second process has not said to be written."""
@@ -307,7 +347,10 @@ class _Scribe:
         self._parent = parent
 
     def __call__(self, commands: list[_Command], last: bool) -> _Written:
-        """Do what is told; `last`: write what is held back. The first process brings it to the disk."""
+        """Do what is told; `last`: write what is held back. The first process brings it to the disk.
+        Told nothing it only shows that it can work: the file is still the other one's."""
+        if not commands and not last:
+            return _Written((), 0)
         for command in commands:
             self._do(command)
         if last:

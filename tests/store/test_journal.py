@@ -15,7 +15,7 @@ from cotgen.store.reserve import RESERVE, drop_reserve
 HELLO = Completion("Hello\u2028\0😀", "length", "a thought", tokens=7, prompt_tokens=3)
 
 
-def entry(search: str, id: str, completion: Completion = HELLO, teacher: str = "qwen") -> Entry:
+def entry(search: str, id: str, completion: Completion = HELLO, teacher: str = "qwen") -> Entry[Completion]:
     asked, _, number = id.partition("/")
     return Entry(asked, int(number), search, teacher, (completion,))
 
@@ -24,7 +24,7 @@ def opened(path: Path, owed: tuple[str, ...] = ()) -> Journal:
     return Journal(path, owed.__contains__)
 
 
-def written(path: Path, *entries: Entry) -> Path:
+def written(path: Path, *entries: Entry[Completion]) -> Path:
     journal = opened(path)
     for each in entries:
         journal.append(each)
