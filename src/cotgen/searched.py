@@ -33,7 +33,8 @@ from cotgen.workers import Job, Pool
 
 log = logging.getLogger(__name__)
 
-_TICK_S = 0.1
+_TICK_S, _SOON_S = 0.1, 0.01
+"""How long lines are gathered, at most and at least."""
 _MANY = 10_000
 """So many samples still to come are worth the start of a second process."""
 _BATCH = 256
@@ -325,7 +326,7 @@ class _Beside:
             if last:
                 return
             if len(self._untold) < _BATCH:
-                await _passed(self._over, _TICK_S)
+                await _passed(self._over, _SOON_S if self._untold else _TICK_S)
 
     def _note(self, told: list[_Command], written: _Written) -> None:
         self._table.adopt(written.lines, written.size)
