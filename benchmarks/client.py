@@ -19,13 +19,17 @@ import asyncio
 import json
 import os
 import resource
+import select
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 
@@ -278,59 +282,106 @@ class _Server:
         self._process.wait()
 
 
-class _Answering(asyncio.Protocol):
-    """Just enough of HTTP/1.1: one request after another, each with a content length."""
+class _Answering:
+    """Just enough of HTTP/1.1, on a bare epoll: on a small machine the server shares the clients'
+    cores, and what it needs is taken from them."""
 
-    latency_s = 0.0
-    replies: dict[int, bytes] = {}
+    def __init__(self, latency_s: float) -> None:
+        self._latency_s = latency_s
+        self._replies = {n: _reply(n) for n in (1, 16)}
+        self._epoll = select.epoll()
+        self._lines: dict[int, _Line] = {}
+        self._due: deque[tuple[float, int, int]] = deque()
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self._listening.setblocking(False)
+        self._epoll.register(self._listening, select.EPOLLIN)
+        print(self._listening.getsockname()[1], flush=True)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-        self._received = b""
+    def serve(self) -> None:
+        """Until it is killed."""
+        while True:
+            wait_s = max(0.0, self._due[0][0] - time.monotonic()) if self._due else -1
+            for number, event in self._epoll.poll(wait_s):
+                if number == self._listening.fileno():
+                    self._accept()
+                elif event & select.EPOLLOUT:
+                    self._send(number)
+                else:
+                    self._receive(number)
+            while self._due and self._due[0][0] <= time.monotonic():
+                _, number, n = self._due.popleft()
+                self._answer(number, n)
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        while (end := self._received.find(b"\r\n\r\n")) >= 0:
-            head = self._received[:end].lower()
-            at = head.find(b"content-length:")
-            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self._received) < end + 4 + length:
-                return
-            body = self._received[end + 4 : end + 4 + length]
-            self._received = self._received[end + 4 + length :]
-            self._answer(16 if b'"n":16' in body else 1)
+    def _accept(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                accepted, _ = self._listening.accept()
+                accepted.setblocking(False)
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._lines[accepted.fileno()] = _Line(accepted)
+                self._epoll.register(accepted, select.EPOLLIN)
 
-    def _answer(self, n: int) -> None:
-        if self.latency_s:
-            asyncio.get_running_loop().call_later(
-                self.latency_s, self._transport.write, self.replies[n]
-            )
+    def _receive(self, number: int) -> None:
+        line = self._lines[number]
+        try:
+            data = line.socket.recv(1 << 16)
+        except ConnectionError:
+            data = b""
+        if not data:
+            del self._lines[number]
+            self._epoll.unregister(line.socket)
+            line.socket.close()
+            return
+        line.received = data = line.received + data
+        end = data.find(b"\r\n\r\n") + 4
+        head = data[:end].lower()
+        at = head.find(b"content-length:")
+        if end < 4 or at < 0 or len(data) < end + int(head[at + 15 :].split(b"\r\n", 1)[0]):
+            return  # The rest is still to come. Nobody asks twice without waiting.
+        line.received = b""
+        n = 16 if b'"n":16' in data else 1
+        if self._latency_s:
+            self._due.append((time.monotonic() + self._latency_s, number, n))
         else:
-            self._transport.write(self.replies[n])
+            self._answer(number, n)
 
-    @classmethod
-    def prepare(cls, latency_s: float) -> type[Self]:
-        cls.latency_s = latency_s
-        for n in (1, 16):
-            choice = {"message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
-            usage = {"prompt_tokens": 20, "completion_tokens": 1000 * n}
-            choices = [{"index": number, **choice} for number in range(n)]
-            body = json.dumps({"choices": choices, "usage": usage}).encode()
-            head = (
-                f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-            )
-            cls.replies[n] = head.encode() + b"\r\n\r\n" + body
-        return cls
+    def _answer(self, number: int, n: int) -> None:
+        if number in self._lines:
+            self._lines[number].owed = memoryview(self._replies[n])
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        line = self._lines[number]
+        with suppress(BlockingIOError, ConnectionError):
+            line.owed = line.owed[line.socket.send(line.owed) :]
+        if bool(line.owed) != line.waits:
+            line.waits = bool(line.owed)
+            self._epoll.modify(number, select.EPOLLOUT if line.waits else select.EPOLLIN)
 
 
-async def _serve(latency_s: float) -> None:
+class _Line:
+    """A connection: what came of a request, and what is still owed of an answer."""
+
+    def __init__(self, accepted: socket.socket) -> None:
+        self.socket = accepted
+        self.received = b""
+        self.owed = memoryview(b"")
+        self.waits = False
+
+
+def _reply(n: int) -> bytes:
+    choice = {"message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 20, "completion_tokens": 1000 * n}
+    choices = [{"index": number, **choice} for number in range(n)]
+    body = json.dumps({"choices": choices, "usage": usage}).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def _serve(latency_s: float) -> None:
     _pin(-1)
     _many_files()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Answering.prepare(latency_s), "127.0.0.1", 0, backlog=2048)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    _Answering(latency_s).serve()
 
 
 def _pin(number: int) -> None:
@@ -345,7 +396,7 @@ def _many_files() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        asyncio.run(_serve(float(sys.argv[2])))
+        _serve(float(sys.argv[2]))
     elif sys.argv[1:2] == ["--child"]:
         side_, url_, folder_, load_ = msgspec.json.decode(sys.argv[2])
         figures_ = _child(side_, url_, Path(folder_), msgspec.convert(load_, _Load))

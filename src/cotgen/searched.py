@@ -224,7 +224,8 @@ class Searches:
         """Start the second process, write here until it can work, then let it write."""
         assert self._maker
         scribe = _Scribe(self._maker, self._table.path, os.getpid())
-        async with Pool(Job(scribe, _Told, _TIMEOUT_S), _Written, size=1) as pool:
+        job = Job(scribe, _Told, _TIMEOUT_S)
+        async with Pool(job, _Written, size=1, fork=True) as pool:
             if not await self._is_ready(pool, over):
                 return
             beside = self._hand_over(over)
@@ -348,8 +349,8 @@ class _Scribe:
         self._parent = parent
 
     def __call__(self, commands: list[_Command], last: bool) -> _Written:
-        """Do what is told; `last`: write what is held back. The first process brings it to the disk.
-        Told nothing it only shows that it can work: the file is still the other one's."""
+        """Do what is told; `last`: write what is held back. Told nothing it only shows that it can
+        work: the file is still the other one's, who also brings it to the disk."""
         if not commands and not last:
             return _Written((), 0)
         for command in commands:

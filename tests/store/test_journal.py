@@ -15,7 +15,9 @@ from cotgen.store.reserve import RESERVE, drop_reserve
 HELLO = Completion("Hello\u2028\0😀", "length", "a thought", tokens=7, prompt_tokens=3)
 
 
-def entry(search: str, id: str, completion: Completion = HELLO, teacher: str = "qwen") -> Entry[Completion]:
+def entry(
+    search: str, id: str, completion: Completion = HELLO, teacher: str = "qwen"
+) -> Entry[Completion]:
     asked, _, number = id.partition("/")
     return Entry(asked, int(number), search, teacher, (completion,))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Self
 
@@ -26,10 +26,21 @@ _MOST_PARTS = min(1024, os.sysconf("SC_IOV_MAX"))
 """How many pieces the kernel takes at once."""
 
 
-@lru_cache(maxsize=1)
-def _disk() -> ThreadPoolExecutor:
-    """A thread that waits for disks and does nothing else."""
-    return ThreadPoolExecutor(1, thread_name_prefix="cotgen-disk")
+def _beside(wait: Callable[[], None]) -> Future[None]:
+    """Wait for a disk in a thread that does nothing else, and is gone when the disk is done: a
+    process with one thread may fork."""
+    done: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            wait()
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result hears of it
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    Thread(target=work, name="cotgen-disk").start()
+    return done
 
 
 def sync_soon(path: Path) -> Future[None]:
@@ -39,7 +50,7 @@ def sync_soon(path: Path) -> Future[None]:
         with path.open("rb") as file:
             os.fsync(file.fileno())
 
-    return _disk().submit(sync)
+    return _beside(sync)
 
 
 class LineFile:
@@ -118,7 +129,7 @@ class LineFile:
             return
         self._end_sync()
         self.flush()
-        self._syncing = _disk().submit(self._fsync)
+        self._syncing = _beside(self._fsync)
         self._synced_at = time.monotonic()
 
     def _end_sync(self) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import deque
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -15,6 +18,8 @@ import cloudpickle
 import msgspec
 
 from cotgen.errors import NoWorkers, WorkerError
+from cotgen.workers.child import serve
+from cotgen.workers.forks import Fork, may_fork
 from cotgen.workers.frames import DONE, LENGTH, READY, Job, framed
 
 R = TypeVar("R")
@@ -24,6 +29,7 @@ _START = (
 )
 """A child imports from where its parent does, so that functions of the user's modules are found."""
 _PUNCTUAL_S = 0.3
+_MOST_BYTES = 1 << 24
 _BATCH = 32
 """Requests written to a child at once: enough to hide the pipe, few enough to share out evenly."""
 
@@ -35,8 +41,12 @@ class Pool(Generic[R]):
     notebook. Children start when they are first needed and inherit the environment.
     """
 
-    def __init__(self, job: Job[R], reply: type[R], *, size: int | None = None) -> None:
+    def __init__(
+        self, job: Job[R], reply: type[R], *, size: int | None = None, fork: bool = False
+    ) -> None:
+        """`fork`: the children start as forks of this process, where that is safe."""
         self._job = job
+        self._fork = fork
         self._decoder = msgspec.msgpack.Decoder(reply)
         self._size = size or len(os.sched_getaffinity(0))
         self._waiting: asyncio.Queue[_Call[R]] = asyncio.Queue()
@@ -73,7 +83,8 @@ class Pool(Generic[R]):
         """Feed one child after another. If that cannot go on, every call fails: none may hang."""
         try:
             while True:
-                child = await _Child.start(self._job)
+                forks = self._fork and may_fork()
+                child = await (_Child.forked if forks else _Child.start)(self._job)
                 try:
                     await self._feed(child)
                 finally:
@@ -133,14 +144,54 @@ class _Gone(Exception):
     """The child is no more; says why."""
 
 
+class _Forked:
+    """A fork, with as much of asyncio's processes as a child needs."""
+
+    def __init__(self, fork: Fork) -> None:
+        self._fork = fork
+
+    async def connect(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
+        """Its two pipes."""
+        loop = asyncio.get_running_loop()
+        replies = asyncio.StreamReader(_MOST_BYTES)
+        await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(replies), self._fork.stdout
+        )
+        transport, protocol = await loop.connect_write_pipe(
+            asyncio.streams.FlowControlMixin, self._fork.stdin
+        )
+        self._requests = transport
+        return asyncio.StreamWriter(transport, protocol, None, loop), replies
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended."""
+        return self._fork.poll()
+
+    def kill(self) -> None:
+        """End it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._fork.pid, signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Its end, which comes soon after that of its pipes."""
+        while (code := self.returncode) is None:
+            await asyncio.sleep(0.001)
+        self._requests.close()
+        return code
+
+
 class _Child:
     """One child process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, timeout_s: float) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process | _Forked,
+        pipes: tuple[asyncio.StreamWriter, asyncio.StreamReader],
+        timeout_s: float,
+    ) -> None:
         self._process = process
-        self._stdin, self._stdout = process.stdin, process.stdout
+        self._stdin, self._stdout = pipes
         self._timeout_s = timeout_s
         self._late = False
 
@@ -154,10 +205,12 @@ class _Child:
             json.dumps(sys.path),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            limit=1 << 24,
+            limit=_MOST_BYTES,
             process_group=0,  # Ctrl-C is the parent's to handle.
         )
-        child = cls(process, job.timeout_s)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        child = cls(process, (process.stdin, process.stdout), job.timeout_s)
         try:
             child.send([cloudpickle.dumps(job)])
             ready = await child._frame()
@@ -170,6 +223,16 @@ class _Child:
             await child.kill()
             raise
         return child
+
+    @classmethod
+    async def forked(cls, job: Job[R]) -> _Child:
+        """A fork of this process, which can work at once."""
+        forked = _Forked(Fork(partial(serve, job)))
+        try:
+            return cls(forked, await forked.connect(), job.timeout_s)
+        except BaseException:
+            forked.kill()
+            raise
 
     def send(self, payloads: list[bytes]) -> None:
         """Write requests. What the pipe does not take waits in memory: a child that hangs must
