@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
@@ -29,15 +30,16 @@ from cotgen.store.inorder import InOrder
 from cotgen.store.journal import Place, replies_at
 from cotgen.store.lines import LineFile
 from cotgen.store.table import Encoded, Table
-from cotgen.workers import Job, Pool
+from cotgen.workers import Job, Stream
 
 log = logging.getLogger(__name__)
 
-_TICK_S, _SOON_S = 0.1, 0.01
-"""How long lines are gathered, at most and at least."""
+_TICK_S, _SOON_S = 0.1, 0.02
+"""How long lines are gathered here, and what the second process is told."""
 _MANY = 10_000
 """So many samples still to come are worth the start of a second process."""
 _BATCH = 256
+"""So much is told at once."""
 _MOST_LEFT = 20_000
 """Searches that the second process may be behind; then new ones wait for it."""
 _TIMEOUT_S = 300.0
@@ -222,39 +224,37 @@ class Searches:
 
     async def _write_with_another(self, over: asyncio.Event) -> None:
         """Start the second process, write here until it can work, then let it write."""
+        stream = await self._started(over)
+        if stream is None:
+            return
+        beside = self._hand_over(over)
+        try:
+            await beside.feed(stream)
+        except WorkerError as error:
+            log.warning("%s: %s; going on without it", _WHO, error)
+            self._come_back(beside)
+        finally:
+            beside.room.set()
+            await stream.close()
+
+    async def _started(self, over: asyncio.Event) -> Stream[_Written] | None:
+        """The second process, unless there is nothing left to do when it is ready."""
         assert self._maker
         scribe = _Scribe(self._maker, self._table.path, os.getpid())
-        job = Job(scribe, _Told, _TIMEOUT_S)
-        async with Pool(job, _Written, size=1, fork=True) as pool:
-            if not await self._is_ready(pool, over):
-                return
-            beside = self._hand_over(over)
-            try:
-                await beside.feed(pool)
-            except WorkerError as error:
-                log.warning("%s: %s; going on without it", _WHO, error)
-                self._come_back(beside)
-            finally:
-                beside.room.set()
-
-    async def _is_ready(self, pool: Pool[_Written], over: asyncio.Event) -> bool:
-        """Write here until the second process can work, or there is nothing left to do."""
-        starting = asyncio.create_task(pool.call([], False))
+        starting = asyncio.create_task(Stream.start(Job(scribe, _Told, _TIMEOUT_S), _Written))
         try:
             while not (over.is_set() or starting.done()):
                 self._table.flush()
                 await asyncio.wait([starting], timeout=_TICK_S)
-            if over.is_set():
-                return False
-            starting.result()
+            if starting.done():
+                return starting.result()
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a search of the user's own may not be picklable
             log.warning("%s cannot be started: %s; going on without it", _WHO, error)
-            return False
         finally:
             starting.cancel()
-        return True
+        return None
 
     def _hand_over(self, over: asyncio.Event) -> _Beside:
         """From here on the second process writes, beginning with what is held back here."""
@@ -318,16 +318,27 @@ class _Beside:
         self.left[command.id] = command
         self._untold.append(command)
 
-    async def feed(self, pool: Pool[_Written]) -> None:
-        """Tell it all there is, again and again, and once more when work is over."""
-        while True:
-            last = self._over.is_set()
+    async def feed(self, stream: Stream[_Written]) -> None:
+        """Tell it all there is until work is over; while it does one part it has the next."""
+        telling: deque[list[_Command]] = deque()
+        over = False
+        while not over:
+            await self._gathered()
+            over = self._over.is_set()
             told, self._untold = self._untold, []
-            self._note(told, await pool.call(told, last))
-            if last:
-                return
-            if len(self._untold) < _BATCH:
-                await _passed(self._over, _SOON_S if self._untold else _TICK_S)
+            stream.send(told, over)
+            telling.append(told)
+            if len(telling) > 1:
+                self._note(telling.popleft(), await stream.receive())
+        for told in telling:
+            self._note(told, await stream.receive())
+
+    async def _gathered(self) -> None:
+        """Wait for something to tell, and a little for more of it."""
+        while not (self._untold or self._over.is_set()):
+            await _passed(self._over, _SOON_S)
+        if len(self._untold) < _BATCH:
+            await _passed(self._over, _SOON_S)
 
     def _note(self, told: list[_Command], written: _Written) -> None:
         self._table.adopt(written.lines, written.size)
@@ -349,10 +360,8 @@ class _Scribe:
         self._parent = parent
 
     def __call__(self, commands: list[_Command], last: bool) -> _Written:
-        """Do what is told; `last`: write what is held back. Told nothing it only shows that it can
-        work: the file is still the other one's, who also brings it to the disk."""
-        if not commands and not last:
-            return _Written((), 0)
+        """Do what is told; `last`: write what is held back. The first process brings it to the
+        disk."""
         for command in commands:
             self._do(command)
         if last:

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from cotgen.workers.ordered import ordered
     from cotgen.workers.places import Climb, Places, most_connections
     from cotgen.workers.pool import Pool
+    from cotgen.workers.stream import Stream
 
-__all__ = ["Climb", "Job", "Places", "Pool", "bounded", "most_connections", "ordered"]
+__all__ = [
+    "Climb", "Job", "Places", "Pool", "Stream", "bounded", "most_connections", "ordered",
+]  # fmt: skip
 
 _HOMES = {
     "Climb": "places",
     "Job": "frames",
     "Places": "places",
     "Pool": "pool",
+    "Stream": "stream",
     "bounded": "bounded",
     "most_connections": "places",
     "ordered": "ordered",

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
-import subprocess
-import sys
 from collections import deque
-from contextlib import suppress
-from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-import cloudpickle
 import msgspec
 
-from cotgen.errors import NoWorkers, WorkerError
-from cotgen.workers.child import serve
-from cotgen.workers.forks import Fork, may_fork
-from cotgen.workers.frames import DONE, LENGTH, READY, Job, framed
+from cotgen.errors import WorkerError
+from cotgen.workers.children import AsyncChild, Gone, result_of
+from cotgen.workers.frames import Job
 
 R = TypeVar("R")
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from cotgen.workers.child import main; main()"
-)
-"""A child imports from where its parent does, so that functions of the user's modules are found."""
-_PUNCTUAL_S = 0.3
-_MOST_BYTES = 1 << 24
 _BATCH = 32
 """Requests written to a child at once: enough to hide the pipe, few enough to share out evenly."""
 
@@ -41,12 +26,8 @@ class Pool(Generic[R]):
     notebook. Children start when they are first needed and inherit the environment.
     """
 
-    def __init__(
-        self, job: Job[R], reply: type[R], *, size: int | None = None, fork: bool = False
-    ) -> None:
-        """`fork`: the children start as forks of this process, where that is safe."""
+    def __init__(self, job: Job[R], reply: type[R], *, size: int | None = None) -> None:
         self._job = job
-        self._fork = fork
         self._decoder = msgspec.msgpack.Decoder(reply)
         self._size = size or len(os.sched_getaffinity(0))
         self._waiting: asyncio.Queue[_Call[R]] = asyncio.Queue()
@@ -83,8 +64,7 @@ class Pool(Generic[R]):
         """Feed one child after another. If that cannot go on, every call fails: none may hang."""
         try:
             while True:
-                forks = self._fork and may_fork()
-                child = await (_Child.forked if forks else _Child.start)(self._job)
+                child = await AsyncChild.start(self._job)
                 try:
                     await self._feed(child)
                 finally:
@@ -94,7 +74,7 @@ class Pool(Generic[R]):
             while not self._waiting.empty():
                 self._waiting.get_nowait().fail(error)
 
-    async def _feed(self, child: _Child) -> None:
+    async def _feed(self, child: AsyncChild) -> None:
         """Hand out calls until the child is late or dies."""
         while True:
             batch = await self._take()
@@ -103,7 +83,7 @@ class Pool(Generic[R]):
                 while batch:
                     self._settle(batch[0], await child.receive())
                     batch.popleft()
-            except _Gone as gone:
+            except Gone as gone:
                 batch.popleft().fail(WorkerError(str(gone)))
                 return
             finally:
@@ -117,13 +97,10 @@ class Pool(Generic[R]):
         return batch
 
     def _settle(self, call: _Call[R], frame: bytes) -> None:
-        if frame[:1] != DONE:
-            call.fail(WorkerError(frame[1:].decode("utf-8", "replace")))
-            return
         try:
-            reply = self._decoder.decode(frame[1:])
-        except msgspec.DecodeError as error:
-            call.fail(WorkerError(f"the worker process sent no valid reply: {error}"))
+            reply = result_of(frame, self._decoder)
+        except WorkerError as error:
+            call.fail(error)
         else:
             if not call.reply.done():
                 call.reply.set_result(reply)
@@ -138,143 +115,3 @@ class _Call(Generic[R]):
         """Tell the caller, unless it has stopped waiting."""
         if not self.reply.done():
             self.reply.set_exception(error)
-
-
-class _Gone(Exception):
-    """The child is no more; says why."""
-
-
-class _Forked:
-    """A fork, with as much of asyncio's processes as a child needs."""
-
-    def __init__(self, fork: Fork) -> None:
-        self._fork = fork
-
-    async def connect(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
-        """Its two pipes."""
-        loop = asyncio.get_running_loop()
-        replies = asyncio.StreamReader(_MOST_BYTES)
-        await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(replies), self._fork.stdout
-        )
-        transport, protocol = await loop.connect_write_pipe(
-            asyncio.streams.FlowControlMixin, self._fork.stdin
-        )
-        self._requests = transport
-        return asyncio.StreamWriter(transport, protocol, None, loop), replies
-
-    @property
-    def returncode(self) -> int | None:
-        """How it ended."""
-        return self._fork.poll()
-
-    def kill(self) -> None:
-        """End it."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._fork.pid, signal.SIGKILL)
-
-    async def wait(self) -> int:
-        """Its end, which comes soon after that of its pipes."""
-        while (code := self.returncode) is None:
-            await asyncio.sleep(0.001)
-        self._requests.close()
-        return code
-
-
-class _Child:
-    """One child process."""
-
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process | _Forked,
-        pipes: tuple[asyncio.StreamWriter, asyncio.StreamReader],
-        timeout_s: float,
-    ) -> None:
-        self._process = process
-        self._stdin, self._stdout = pipes
-        self._timeout_s = timeout_s
-        self._late = False
-
-    @classmethod
-    async def start(cls, job: Job[R]) -> _Child:
-        """Start a child and wait until it can work: its start is not the first call's time."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _START,
-            json.dumps(sys.path),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            limit=_MOST_BYTES,
-            process_group=0,  # Ctrl-C is the parent's to handle.
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        child = cls(process, (process.stdin, process.stdout), job.timeout_s)
-        try:
-            child.send([cloudpickle.dumps(job)])
-            ready = await child._frame()
-            assert ready == READY
-        except _Gone as gone:
-            raise NoWorkers(
-                f"no worker process can be started: {gone}; its own message stands above"
-            ) from None
-        except BaseException:
-            await child.kill()
-            raise
-        return child
-
-    @classmethod
-    async def forked(cls, job: Job[R]) -> _Child:
-        """A fork of this process, which can work at once."""
-        forked = _Forked(Fork(partial(serve, job)))
-        try:
-            return cls(forked, await forked.connect(), job.timeout_s)
-        except BaseException:
-            forked.kill()
-            raise
-
-    def send(self, payloads: list[bytes]) -> None:
-        """Write requests. What the pipe does not take waits in memory: a child that hangs must
-        not hold up its own deadline. A dead child shows when its reply is awaited."""
-        self._stdin.write(b"".join(map(framed, payloads)))
-
-    async def receive(self) -> bytes:
-        """The next reply, or _Gone once the deadline has passed."""
-        self._start_clock()
-        try:
-            return await self._frame()
-        finally:
-            self._timer.cancel()
-
-    async def kill(self) -> None:
-        """End the process, whatever it does."""
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-    def _start_clock(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.time() + self._timeout_s
-        self._timer = loop.call_later(self._timeout_s, self._expire)
-
-    def _expire(self) -> None:
-        if asyncio.get_running_loop().time() > self._deadline + _PUNCTUAL_S:
-            # We were late ourselves (stopped with Ctrl-Z, a busy machine): the reply may be there.
-            self._start_clock()
-            return
-        self._late = True
-        self._process.kill()
-
-    async def _frame(self) -> bytes:
-        try:
-            head = await self._stdout.readexactly(LENGTH.size)
-            return await self._stdout.readexactly(LENGTH.unpack(head)[0])
-        except asyncio.IncompleteReadError:
-            raise _Gone(await self._why()) from None
-
-    async def _why(self) -> str:
-        code = await self._process.wait()
-        if self._late:
-            return f"timed out after {self._timeout_s:g} s"
-        return f"the worker process died ({-code if code < 0 else code})"
