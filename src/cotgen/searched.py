@@ -30,7 +30,7 @@ from cotgen.store.inorder import InOrder
 from cotgen.store.journal import Place, replies_at
 from cotgen.store.lines import LineFile
 from cotgen.store.table import Encoded, Table
-from cotgen.workers import Job, Stream
+from cotgen.workers import Job, Shared, Stream
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,10 @@ _MANY = 10_000
 """So many samples still to come are worth the start of a second process."""
 _BATCH = 256
 """So much is told at once."""
-_MOST_LEFT = 20_000
-"""Searches that the second process may be behind; then new ones wait for it."""
+_BEHIND, _MOST_LEFT = 512, 20_000
+"""Lines that the second process may owe before it is helped, and before new searches wait."""
+_SHARED_BYTES = 1 << 25
+"""Room for lines that were made to help it."""
 _TIMEOUT_S = 300.0
 _PARENT_DEATH_SIGNAL = 1
 _WHO = "the process that writes attempts"
@@ -58,11 +60,12 @@ class Paid(Record, frozen=True, tag="paid", array_like=True):
 
 
 class _Made(Record, frozen=True, tag="made", array_like=True):
-    """A line that is ready to be written."""
+    """A line that is ready to be written: itself, or where it stands in the shared memory."""
 
     id: str
-    data: bytes
     error: str
+    data: bytes
+    at: tuple[int, int] = (0, 0)
 
 
 class _Begun(Record, frozen=True, tag="begun", array_like=True):
@@ -145,14 +148,17 @@ class Searches:
         self._here: InOrder[Searched] = InOrder(table)
         self._beside: _Beside | None = None
         self._maker: _Maker | None = None
+        self._shared = Shared(0)
         # Elsewhere a process that outlives this one could write into the next run's table.
         if sys.platform == "linux" and models and isinstance(search, AsksOnce) and search.asks_once:
             self._maker = _Maker(search, models, journal)
+            self._shared = Shared(_SHARED_BYTES)  # Memory that is not touched costs nothing.
 
     @property
     def takes_paid(self) -> bool:
-        """Whether a search should say where its replies stand, in place of its attempts."""
-        return self._beside is not None
+        """Whether a search should say where its replies stand, in place of its attempts. Not while
+        the second process is behind: then this one makes lines too, and both cores have work."""
+        return self._beside is not None and not self._beside.is_behind
 
     def begin(self, id: str) -> None:
         """Work begins on the line of an id."""
@@ -161,7 +167,7 @@ class Searches:
     def put(self, line: Searched) -> None:
         """The id's line is made."""
         if self._beside:
-            self._beside.put(_Made(*self._table.encoded(line)))
+            self._beside.put_line(self._table.encoded(line))
         else:
             self._here.put(line)
 
@@ -227,7 +233,7 @@ class Searches:
         stream = await self._started(over)
         if stream is None:
             return
-        beside = self._hand_over(over)
+        beside = self._hand_over(self._shared if stream.is_fork else Shared(0), over)
         try:
             await beside.feed(stream)
         except WorkerError as error:
@@ -240,7 +246,7 @@ class Searches:
     async def _started(self, over: asyncio.Event) -> Stream[_Written] | None:
         """The second process, unless there is nothing left to do when it is ready."""
         assert self._maker
-        scribe = _Scribe(self._maker, self._table.path, os.getpid())
+        scribe = _Scribe(self._maker, self._table.path, self._shared, os.getpid())
         starting = asyncio.create_task(Stream.start(Job(scribe, _Told, _TIMEOUT_S), _Written))
         try:
             while not (over.is_set() or starting.done()):
@@ -256,14 +262,14 @@ class Searches:
             starting.cancel()
         return None
 
-    def _hand_over(self, over: asyncio.Event) -> _Beside:
+    def _hand_over(self, shared: Shared, over: asyncio.Event) -> _Beside:
         """From here on the second process writes, beginning with what is held back here."""
         self._table.flush()
-        beside = self._beside = _Beside(self._table, over)
+        beside = self._beside = _Beside(self._table, shared, over)
         for id, line, ended in self._here.unwritten():
             beside.begin(id)
             if line:
-                beside.put(_Made(*line))
+                beside.put_line(line)
             elif ended:
                 beside.end(id)
         self._here = InOrder(self._table)
@@ -278,7 +284,7 @@ class Searches:
             if isinstance(command, Paid):
                 self._put_here(command)
             elif isinstance(command, _Made):
-                self._here.hold(Encoded(command.id, command.data, command.error))
+                self._here.hold(_line_in(beside.shared, command))
             if not isinstance(command, _Begun):
                 self._here.end(id)
 
@@ -290,7 +296,8 @@ class Searches:
 class _Beside:
     """What the second process is told, and what it has not yet done."""
 
-    def __init__(self, table: Table[Searched], over: asyncio.Event) -> None:
+    def __init__(self, table: Table[Searched], shared: Shared, over: asyncio.Event) -> None:
+        self.shared = shared
         self.left: dict[str, _Command] = {}
         """The last word on each id that it has not said to be done, in the order of their begin."""
         self.room = asyncio.Event()
@@ -298,16 +305,31 @@ class _Beside:
         self._table = table
         self._over = over
         self._untold: list[_Command] = []
+        self._lines = self._taken = 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it has more to do than it can do soon, and can be helped."""
+        return self._lines > _BEHIND and self.shared.has_room
 
     def begin(self, id: str) -> None:
         """Work begins on an id."""
         self._tell(_Begun(id))
-        if len(self.left) > _MOST_LEFT:
-            self.room.clear()
 
     def put(self, made: _Made | Paid) -> None:
         """Work on an id has ended with a line."""
+        self._lines += 1
         self._tell(made)
+        if self._lines > _MOST_LEFT:
+            self.room.clear()
+
+    def put_line(self, line: Encoded) -> None:
+        """As `put`, of a line that was made here."""
+        place = self.shared.put(line.data)
+        if place is None:
+            return self.put(_Made(line.id, line.error, line.data))
+        self._taken += place[1]
+        return self.put(_Made(line.id, line.error, b"", (place[0], len(line.data))))
 
     def end(self, id: str) -> None:
         """Work on an id has ended; without a line, unless there is one."""
@@ -320,18 +342,19 @@ class _Beside:
 
     async def feed(self, stream: Stream[_Written]) -> None:
         """Tell it all there is until work is over; while it does one part it has the next."""
-        telling: deque[list[_Command]] = deque()
+        telling: deque[tuple[list[_Command], int]] = deque()
         over = False
         while not over:
             await self._gathered()
             over = self._over.is_set()
-            told, self._untold = self._untold, []
-            stream.send(told, over)
+            told = self._untold, self._taken
+            self._untold, self._taken = [], 0
+            stream.send(told[0], over)
             telling.append(told)
             if len(telling) > 1:
-                self._note(telling.popleft(), await stream.receive())
+                self._note(*telling.popleft(), await stream.receive())
         for told in telling:
-            self._note(told, await stream.receive())
+            self._note(*told, await stream.receive())
 
     async def _gathered(self) -> None:
         """Wait for something to tell, and a little for more of it."""
@@ -340,23 +363,30 @@ class _Beside:
         if len(self._untold) < _BATCH:
             await _passed(self._over, _SOON_S)
 
-    def _note(self, told: list[_Command], written: _Written) -> None:
+    def _note(self, told: list[_Command], taken: int, written: _Written) -> None:
         self._table.adopt(written.lines, written.size)
         for id, _, _ in written.lines:
             del self.left[id]
+        self._lines -= len(written.lines)
+        self.shared.free(taken)
         for command in told:
             if isinstance(command, _Ended):
                 del self.left[command.id]
-        if len(self.left) <= _MOST_LEFT:
+        if self._lines <= _MOST_LEFT:
             self.room.set()
+
+
+def _line_in(shared: Shared, made: _Made) -> Encoded:
+    return Encoded(made.id, made.data or shared.take(*made.at), made.error)
 
 
 class _Scribe:
     """The second process's work: it writes the table, and says what it wrote."""
 
-    def __init__(self, maker: _Maker, table: Path, parent: int) -> None:
+    def __init__(self, maker: _Maker, table: Path, shared: Shared, parent: int) -> None:
         self._maker = maker
         self._path = table
+        self._shared = shared
         self._parent = parent
 
     def __call__(self, commands: list[_Command], last: bool) -> _Written:
@@ -374,7 +404,7 @@ class _Scribe:
         if isinstance(command, Paid):
             self._order.put(self._maker.line(command))
         elif isinstance(command, _Made):
-            self._order.hold(Encoded(command.id, command.data, command.error))
+            self._order.hold(_line_in(self._shared, command))
         return self._order.end(command.id)
 
     @cached_property

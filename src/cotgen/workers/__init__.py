@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from cotgen.workers.ordered import ordered
     from cotgen.workers.places import Climb, Places, most_connections
     from cotgen.workers.pool import Pool
+    from cotgen.workers.shared import Shared
     from cotgen.workers.stream import Stream
 
 __all__ = [
-    "Climb", "Job", "Places", "Pool", "Stream", "bounded", "most_connections", "ordered",
+    "Climb", "Job", "Places", "Pool", "Shared", "Stream", "bounded", "most_connections", "ordered",
 ]  # fmt: skip
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "Job": "frames",
     "Places": "places",
     "Pool": "pool",
+    "Shared": "shared",
     "Stream": "stream",
     "bounded": "bounded",
     "most_connections": "places",
