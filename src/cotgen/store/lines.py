@@ -14,6 +14,7 @@ from typing import Self
 import msgspec
 
 from cotgen.errors import StoreError
+from cotgen.store.room import give_room_back, make_room
 
 SYNC_EVERY_S = 1.0
 """A kill loses nothing that was written; a power cut loses at most this many seconds of lines, and
@@ -22,6 +23,8 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding a damaged line raises: msgspec has no error of its own for broken UTF-8."""
 _BLOCK = 1 << 20
 _GATHERED = 1 << 18
+_WORTH_ROOM = 1 << 22
+"""Bytes appended before room is made for more."""
 _MOST_PARTS = min(1024, os.sysconf("SC_IOV_MAX"))
 """How many pieces the kernel takes at once."""
 
@@ -77,7 +80,7 @@ class LineFile:
         self.size = _whole_lines(self._fd)
         if write and self.size < os.fstat(self._fd).st_size:
             os.ftruncate(self._fd, self.size)
-        self._held_from = self.size
+        self._held_from = self._room_from = self.size
         self._synced_at = time.monotonic()
         self._reader = path.open("rb", buffering=1 << 16)
 
@@ -98,6 +101,8 @@ class LineFile:
         if not self._held:
             return
         offset, parts, self._held = self._held_from, self._held, []
+        if self.size > self._room_from + _WORTH_ROOM:
+            self._room_from = self.size - _WORTH_ROOM + make_room(self._fd, self.size)
         try:
             written = os.writev(self._fd, parts)
             if written < self.size - offset:
@@ -170,6 +175,7 @@ class LineFile:
         """Synchronise and close."""
         try:
             if self._writes:
+                give_room_back(self._fd, self.size)
                 self.sync()
         finally:
             os.close(self._fd)
