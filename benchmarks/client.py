@@ -8,8 +8,10 @@ is what a careful engineer writes with aiohttp and msgspec; both sides use Pytho
 cotgen's stage reads problems, renders prompts, numbers and seeds samples, asks, checks the reply,
 journals it, splits it into steps and writes the attempts table, in order. The two take turns in
 fresh processes; medians of the rounds are printed. "CPU" is the process's own, per request: user
-and system time, all threads; for cotgen also that of the process beside it which writes the table
-once samples come fast. The server is bound to the last core; the clients may use all.
+and system time, all threads; for cotgen also that of the process beside it which writes the table.
+The server is bound to the last core; the clients may use all. Before each turn as much memory is
+touched and freed as it will write: a virtual machine gets memory from its host at the first touch,
+which takes longer than the rest and falls on whoever comes first.
 """
 
 from __future__ import annotations
@@ -130,11 +132,19 @@ def _print_memory(folder: Path) -> None:
 
 
 def _measured(folder: Path, url: str, load: _Load, side: Side) -> _Figures:
+    _touch_memory(3 * load.requests * load.n * len(TEXT))
     told = msgspec.json.encode([side, url, str(folder), load]).decode()
     output = subprocess.run(
         [sys.executable, __file__, "--child", told], check=True, stdout=subprocess.PIPE
     ).stdout
     return msgspec.json.decode(output, type=_Figures)
+
+
+def _touch_memory(size: int) -> None:
+    touch = (
+        "import mmap, sys; m = mmap.mmap(-1, int(sys.argv[1])); m[::4096] = bytes(len(m[::4096]))"
+    )
+    subprocess.run([sys.executable, "-c", touch, str(size)], check=True)
 
 
 # --- the two sides --------------------------------------------------------------------------------

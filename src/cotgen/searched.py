@@ -40,8 +40,9 @@ _MANY = 10_000
 """So many samples still to come are worth the start of a second process."""
 _BATCH = 256
 """So much is told at once."""
-_BEHIND, _MOST_LEFT = 512, 20_000
-"""Lines that the second process may owe before it is helped, and before new searches wait."""
+_BEHIND, _MOST_LEFT = 8_192, 20_000
+"""Samples whose lines the second process may owe before it is helped, and lines before new searches
+wait."""
 _SHARED_BYTES = 1 << 25
 """Room for lines that were made to help it."""
 _TIMEOUT_S = 300.0
@@ -264,8 +265,9 @@ class Searches:
 
     def _hand_over(self, shared: Shared, over: asyncio.Event) -> _Beside:
         """From here on the second process writes, beginning with what is held back here."""
+        assert self._maker
         self._table.flush()
-        beside = self._beside = _Beside(self._table, shared, over)
+        beside = self._beside = _Beside(self._table, self._maker.samples, shared, over)
         for id, line, ended in self._here.unwritten():
             beside.begin(id)
             if line:
@@ -296,7 +298,9 @@ class Searches:
 class _Beside:
     """What the second process is told, and what it has not yet done."""
 
-    def __init__(self, table: Table[Searched], shared: Shared, over: asyncio.Event) -> None:
+    def __init__(
+        self, table: Table[Searched], samples: int, shared: Shared, over: asyncio.Event
+    ) -> None:
         self.shared = shared
         self.left: dict[str, _Command] = {}
         """The last word on each id that it has not said to be done, in the order of their begin."""
@@ -305,12 +309,13 @@ class _Beside:
         self._table = table
         self._over = over
         self._untold: list[_Command] = []
+        self._samples = samples
         self._lines = self._taken = 0
 
     @property
     def is_behind(self) -> bool:
         """Whether it has more to do than it can do soon, and can be helped."""
-        return self._lines > _BEHIND and self.shared.has_room
+        return self._lines * self._samples > _BEHIND and self.shared.has_room
 
     def begin(self, id: str) -> None:
         """Work begins on an id."""
