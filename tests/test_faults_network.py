@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cotgen.errors import DONE, FAILED_ITEMS
+from cotgen.errors import DONE, FAILED_ITEMS, USER_MISTAKE
 from cotgen.summary import read_summary
 
 PROBLEMS = 4
@@ -293,3 +293,37 @@ def test_one_dead_endpoint_of_three_costs_nothing(tmp_path: Path) -> None:
     assert "× no connection" in ended.said
     served = places[0].times + places[1].times
     assert (len(served), set(served.values()), ended.journaled) == (PROBLEMS, {1}, PROBLEMS)
+
+
+async def unknown(came: Came, writer: asyncio.StreamWriter) -> None:
+    said = b'{"error": {"message": "the model `m` does not exist", "type": "NotFoundError"}}'
+    writer.write(http(said, "404 Not Found"))
+
+
+@pytest.mark.parametrize("bad", [broken, silent, page, unknown])
+def test_one_bad_endpoint_of_three_costs_no_item(bad: Answer, tmp_path: Path) -> None:
+    """It is there for whoever looks, and answers no request."""
+    places = [Place(whole), Place(whole)]
+
+    async def main() -> Ended:
+        async with (
+            Place(bad).opened() as first,
+            places[0].opened() as a,
+            places[1].opened() as b,
+        ):
+            teacher = {"base_urls": [first, a, b], "timeout_s": 1, "concurrency": 4}
+            return await ran(tmp_path, teacher)
+
+    ended = asyncio.run(main())
+    assert (ended.code, ended.failed, ended.journaled) == (DONE, 0, PROBLEMS), ended.said
+    assert len(places[0].times + places[1].times) == PROBLEMS
+
+
+def test_a_model_that_no_endpoint_knows_is_the_users_mistake(tmp_path: Path) -> None:
+    async def main() -> Ended:
+        async with Place(unknown).opened() as a, Place(unknown).opened() as b:
+            return await ran(tmp_path, {"base_urls": [a, b]})
+
+    ended = asyncio.run(main())
+    assert ended.code == USER_MISTAKE, ended.said
+    assert "does not exist" in ended.said

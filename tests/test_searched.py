@@ -21,6 +21,7 @@ from cotgen.errors import StoreError
 from cotgen.searched import Paid
 from cotgen.store.lines import LineFile
 from cotgen.summary import Summary
+from cotgen.workers import children
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2,
@@ -31,12 +32,14 @@ PROBLEMS, SAMPLES = 240, 4
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    # Slow enough for the second process to start while there is work left.
+    # With six at once slow enough for the second process to start while there is work left.
     with start_server(tmp_path, latency_ms=60) as started:
         yield started
 
 
-def raw_recipe(folder: Path, url: str, name: str, **search: object) -> dict[str, Any]:
+def raw_recipe(
+    folder: Path, url: str, name: str, at_once: int = 6, **search: object
+) -> dict[str, Any]:
     problems = folder / "problems.jsonl"
     rows = [
         {"id": f"p{number}", "question": f"What is {number} + 1?", "answer": f"{number + 1}"}
@@ -46,7 +49,9 @@ def raw_recipe(folder: Path, url: str, name: str, **search: object) -> dict[str,
     return {
         "name": name,
         "problems": {"kind": "jsonl", "path": str(problems), "split": "train"},
-        "teachers": {"t": {"kind": "openai", "model": "m", "base_url": url, "concurrency": 16}},
+        "teachers": {
+            "t": {"kind": "openai", "model": "m", "base_url": url, "concurrency": at_once}
+        },
         "search": {"kind": "sample", "n": SAMPLES, "prompt": "question"} | search,
         "verifier": {"kind": "exact"},
         "chains": {"kind": "revision"},
@@ -54,8 +59,8 @@ def raw_recipe(folder: Path, url: str, name: str, **search: object) -> dict[str,
     }
 
 
-def recipe(folder: Path, url: str, name: str, **search: object) -> Recipe:
-    return parse_recipe(raw_recipe(folder, url, name, **search))
+def recipe(folder: Path, url: str, name: str, at_once: int = 6, **search: object) -> Recipe:
+    return parse_recipe(raw_recipe(folder, url, name, at_once, **search))
 
 
 def searching(recipe: Recipe, outputs: Path) -> Summary:
@@ -140,6 +145,76 @@ def test_if_the_process_dies_this_one_goes_on(
     assert table(tmp_path / "dying") == table(tmp_path / "here")
 
 
+_FORKED = """
+import json, os, signal, sys
+from pathlib import Path
+from cotgen import parse_recipe, run, searched
+path, outputs, size, lives = Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:])
+searched._MANY, searched._BEHIND, searched._SHARED_BYTES = 0, 2, size
+told = {"forks": 0, "helped": 0}
+start, put_line, work = searched.Stream.start, searched._Beside.put_line, searched._Scribe.__call__
+async def started(*args):
+    stream = await start(*args)
+    told["forks"] += stream.is_fork
+    return stream
+def helped(self, line):
+    told["helped"] += 1
+    put_line(self, line)
+calls = 0
+def worked(self, commands, last):
+    global calls
+    calls += 1
+    if calls > lives:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return work(self, commands, last)
+searched.Stream.start, searched._Beside.put_line = started, helped
+searched._Scribe.__call__ = worked
+run(parse_recipe(json.loads(path.read_text())), outputs=outputs, until="search")
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "lives"), [(1 << 25, 1000), (1 << 11, 1000), (1 << 25, 4)], ids=str
+)
+def test_the_table_is_the_same_if_it_is_a_fork_that_is_helped(
+    server: Server, tmp_path: Path, size: int, lives: int
+) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(msgspec.json.encode(raw_recipe(tmp_path, server.url, "helped")).decode())
+    # A process with one thread, as pytest's is not: only such a one forks.
+    command = [sys.executable, "-c", _FORKED, str(path), str(tmp_path), str(size), str(lives)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    assert told["forks"] == 1
+    assert told["helped"] > 5
+    assert max(samples_served(server.log()).values()) == 1
+    searching(recipe(tmp_path, server.url, "here"), tmp_path)
+    assert table(tmp_path / "helped") == table(tmp_path / "here")
+
+
+def test_what_cannot_be_sent_to_it_is_done_here(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    handed: list[Paid],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(children, "may_fork", lambda: False)
+    monkeypatch.setattr(searched, "_Scribe", Unsendable)
+    searching(recipe(tmp_path, server.url, "here"), tmp_path)
+    assert "cannot be started: no such thing" in caplog.text
+    assert not handed
+    assert len(table(tmp_path / "here").splitlines()) == PROBLEMS
+
+
+class Unsendable(searched._Scribe):
+    """Holds what cannot be pickled, as a search of the user's own might."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("no such thing")
+
+
 class Dying(searched._Scribe):
     """Is killed in the middle of a line, when it has written some."""
 
@@ -220,7 +295,7 @@ def test_a_kill_takes_both_processes_and_loses_nothing(server: Server, tmp_path:
     assert 80 * SAMPLES <= before.total() < PROBLEMS * SAMPLES
     searching(parse_recipe(json.loads(path.read_text())), tmp_path)
     after = samples_served(server.log())
-    assert sum(times > 1 for times in after.values()) <= 16 * SAMPLES
+    assert sum(times > 1 for times in after.values()) <= 6 * SAMPLES
     searching(recipe(tmp_path, server.url, "here"), tmp_path)
     assert table(tmp_path / "killed") == table(tmp_path / "here")
 

@@ -135,7 +135,7 @@ async def run_async(  # noqa: PLR0913 - all of them keywords
     refuse_unready(recipe.verifier)
     path = Path(outputs) / recipe.name
     opened = Run(shape_of(recipe), path)
-    with opened, opened.folder.locked(), _logged(path / "run.log"), _quick_collection():
+    with opened.folder.locked(), opened, _logged(path / "run.log"), _quick_collection():
         allowances = [Allowance(recipe.limits), *beside]
         work = _Work(recipe, opened, watch or Unwatched(), Budget(recipe.prices, allowances))
         work.claim_tables(redo)

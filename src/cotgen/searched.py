@@ -239,6 +239,7 @@ class Searches:
             await beside.feed(stream)
         except WorkerError as error:
             log.warning("%s: %s; going on without it", _WHO, error)
+            await stream.close()  # It may be at work on what else it was told.
             self._come_back(beside)
         finally:
             beside.room.set()
@@ -260,7 +261,9 @@ class Searches:
         except Exception as error:  # noqa: BLE001 - a search of the user's own may not be picklable
             log.warning("%s cannot be started: %s; going on without it", _WHO, error)
         finally:
-            starting.cancel()
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait([starting])
         return None
 
     def _hand_over(self, shared: Shared, over: asyncio.Event) -> _Beside:
@@ -310,7 +313,8 @@ class _Beside:
         self._over = over
         self._untold: list[_Command] = []
         self._samples = samples
-        self._lines = self._taken = 0
+        self._lent: deque[tuple[str, int]] = deque()
+        self._lines = 0
 
     @property
     def is_behind(self) -> bool:
@@ -333,7 +337,7 @@ class _Beside:
         place = self.shared.put(line.data)
         if place is None:
             return self.put(_Made(line.id, line.error, line.data))
-        self._taken += place[1]
+        self._lent.append((line.id, place[1]))
         return self.put(_Made(line.id, line.error, b"", (place[0], len(line.data))))
 
     def end(self, id: str) -> None:
@@ -347,36 +351,34 @@ class _Beside:
 
     async def feed(self, stream: Stream[_Written]) -> None:
         """Tell it all there is until work is over; while it does one part it has the next."""
-        telling: deque[tuple[list[_Command], int]] = deque()
+        telling: deque[list[_Command]] = deque()
         over = False
         while not over:
-            await self._gathered()
+            if len(self._untold) < _BATCH:
+                await _passed(self._over, _SOON_S)
             over = self._over.is_set()
-            told = self._untold, self._taken
-            self._untold, self._taken = [], 0
-            stream.send(told[0], over)
-            telling.append(told)
+            if self._untold or over:
+                told, self._untold = self._untold, []
+                stream.send(told, over)
+                telling.append(told)
+            elif telling:
+                self._note(telling.popleft(), await stream.receive())
             if len(telling) > 1:
-                self._note(*telling.popleft(), await stream.receive())
+                self._note(telling.popleft(), await stream.receive())
         for told in telling:
-            self._note(*told, await stream.receive())
+            self._note(told, await stream.receive())
 
-    async def _gathered(self) -> None:
-        """Wait for something to tell, and a little for more of it."""
-        while not (self._untold or self._over.is_set()):
-            await _passed(self._over, _SOON_S)
-        if len(self._untold) < _BATCH:
-            await _passed(self._over, _SOON_S)
-
-    def _note(self, told: list[_Command], taken: int, written: _Written) -> None:
+    def _note(self, told: list[_Command], written: _Written) -> None:
         self._table.adopt(written.lines, written.size)
         for id, _, _ in written.lines:
             del self.left[id]
         self._lines -= len(written.lines)
-        self.shared.free(taken)
         for command in told:
             if isinstance(command, _Ended):
                 del self.left[command.id]
+        # Not before it is written: if the process dies with a line that it held back, it is here.
+        while self._lent and self._lent[0][0] not in self.left:
+            self.shared.free(self._lent.popleft()[1])
         if self._lines <= _MOST_LEFT:
             self.room.set()
 

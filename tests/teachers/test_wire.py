@@ -456,13 +456,13 @@ def patient(has_answered: bool, patience_s: float) -> TeacherError:
             return False
 
         known = Endpoints(["http://a"], look, patience_s)
-        endpoint = await known.pick()
+        endpoint = await known.pick(0)
         if has_answered:
             known.answered(endpoint)
         for _ in range(endpoints.FAILURES):
-            known.failed(endpoint, "refused")
+            known.failed(endpoint, "refused", 0)
         try:
-            await known.pick()
+            await known.pick(0)
         finally:
             known.close()
 

@@ -42,7 +42,10 @@ def _beside(wait: Callable[[], None]) -> Future[None]:
         else:
             done.set_result(None)
 
-    Thread(target=work, name="cotgen-disk").start()
+    try:
+        Thread(target=work, name="cotgen-disk").start()
+    except RuntimeError:
+        work()  # No more threads are allowed.
     return done
 
 
@@ -86,23 +89,23 @@ class LineFile:
 
     def append(self, line: bytes) -> int:
         """Write one line, given without its newline, and return the offset it stands at."""
+        if time.monotonic() - self._synced_at > SYNC_EVERY_S:
+            self.begin_sync()  # First: that the disk failed is heard before the line is there.
         offset = self.size
         self._held += (line, b"\n")
         self.size += len(line) + 1
         held = self.size - self._held_from
         if not self._gathered or held >= _GATHERED or len(self._held) >= _MOST_PARTS:
             self.flush()
-        if time.monotonic() - self._synced_at > SYNC_EVERY_S:
-            self.begin_sync()
         return offset
 
     def flush(self) -> None:
         """Hand over what was gathered. On failure the file ends before it."""
         if not self._held:
             return
-        offset, parts, self._held = self._held_from, self._held, []
         if self.size > self._room_from + _WORTH_ROOM:
             self._room_from = self.size - _WORTH_ROOM + make_room(self._fd, self.size)
+        offset, parts, self._held = self._held_from, self._held, []
         try:
             written = os.writev(self._fd, parts)
             if written < self.size - offset:
@@ -175,6 +178,7 @@ class LineFile:
         """Synchronise and close."""
         try:
             if self._writes:
+                self.flush()
                 give_room_back(self._fd, self.size)
                 self.sync()
         finally:

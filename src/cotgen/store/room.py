@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -22,17 +23,20 @@ _SLACK = 1 << 20
 def make_room(fd: int, size: int) -> int:
     """Set blocks aside behind a file of this size, which it keeps. Returns for how many bytes they
     are; where there is no room or no such call, the file grows as it would have grown."""
-    space = os.fstatvfs(fd)
-    if space.f_bavail * space.f_frsize > _PLENTY and (call := _fallocate()):
-        call(fd, _KEEP_SIZE, size, _ROOM)
+    with suppress(OSError):
+        space = os.fstatvfs(fd)
+        if space.f_bavail * space.f_frsize > _PLENTY and (call := _fallocate()):
+            call(fd, _KEEP_SIZE, size, _ROOM)
     return _ROOM
 
 
 def give_room_back(fd: int, size: int) -> None:
-    """Free what was set aside and not needed, by this process or one that was killed."""
+    """Free what was set aside and not needed, by this process or one that was killed. Of a file
+    that is not of this size nothing is touched: somebody else may be writing it."""
     found = os.fstat(fd)
-    if found.st_blocks * _BLOCK > max(size, found.st_size) + _SLACK:
-        os.ftruncate(fd, size)
+    if found.st_size == size and found.st_blocks * _BLOCK > size + _SLACK:
+        with suppress(OSError):
+            os.ftruncate(fd, size)
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -28,6 +29,7 @@ _START = (
 """A child imports from where its parent does, so that functions of the user's modules are found."""
 _PUNCTUAL_S = 0.3
 _MOST_BYTES = 1 << 24
+_NOTED_S = 5.0
 
 
 def result_of(frame: bytes, decoder: msgspec.msgpack.Decoder[R]) -> R:
@@ -75,10 +77,11 @@ class _Forked:
 
     async def wait(self) -> int:
         """Its end, which comes soon after that of its pipes."""
-        while (code := self.returncode) is None:
+        deadline = time.monotonic() + _NOTED_S
+        while (code := self.returncode) is None and time.monotonic() < deadline:
             await asyncio.sleep(0.001)
         self._requests.close()
-        return code
+        return code or 0  # None: somebody else waits for all children, and was told how it ended.
 
 
 class AsyncChild:

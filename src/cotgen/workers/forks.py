@@ -105,6 +105,7 @@ def _run(serve: Serve, theirs: int, yours: int) -> None:
         for number in signal.valid_signals():
             if number in _ENDING or callable(signal.getsignal(number)):
                 signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)  # An event loop's, whose number a file of the fork may get.
         # What was the parent's is never collected here: it might close a number that is reused.
         gc.freeze()
         _keep_only(theirs, yours)

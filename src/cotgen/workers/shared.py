@@ -24,11 +24,12 @@ class Shared:
 
     def put(self, data: bytes) -> tuple[int, int] | None:
         """Where the bytes stand, and what they take of the ring; None where there is no room."""
-        skipped = self._size - self._at if self._at + len(data) > self._size else 0
+        wraps = self._at + len(data) > self._size
+        skipped = self._size - self._at if wraps else 0
         taken = skipped + len(data)
         if self._memory is None or taken > self._free:
             return None
-        offset = 0 if skipped else self._at
+        offset = 0 if wraps else self._at
         self._memory[offset : offset + len(data)] = data
         self._at = offset + len(data)
         self._free -= taken

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 FAILURES = 3
 """So many failures with no answer between them take an endpoint out."""
 FIRST_LOOK_S, RAREST_LOOK_S = 0.25, 15.0
+SHUNNED_S = 10.0
+"""So long a request that an endpoint has failed is rather asked elsewhere."""
 NEW_S = 20.0
 """How long an endpoint that has never answered is waited for: its address may be wrong."""
 
@@ -34,8 +36,18 @@ class Endpoint:
     not_before: float = 0.0
     out: bool = False
     out_since: float = 0.0
+    pause_s: float = FIRST_LOOK_S
+    on_trial: bool = False
+    knows_model: bool = True
+    failed_at: dict[int, float] = field(default_factory=dict, repr=False)
+    """When it failed which request, since it last answered one."""
     last_said: str = ""
     watcher: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def is_worse_for(self, request: int, now: float) -> bool:
+        """Whether another endpoint should rather be asked this."""
+        failed = now - self.failed_at.get(request, -SHUNNED_S) < SHUNNED_S
+        return failed or (self.on_trial and self.in_flight > 0)
 
 
 class Endpoints:
@@ -50,8 +62,9 @@ class Endpoints:
         self._back = asyncio.Event()
         self._asked = 0
 
-    async def pick(self) -> Endpoint:
-        """The healthy endpoint with the fewest requests in flight.
+    async def pick(self, request: int) -> Endpoint:
+        """The healthy endpoint with the fewest requests in flight, but one that has failed this
+        request or is on trial only if there is no other. `request` tells requests apart.
 
         Waits while there is none. Raises TeacherError once patience is at an end: the next run
         goes on.
@@ -63,7 +76,10 @@ class Endpoints:
             healthy = [each for each in self.all if not each.out]
             if healthy and (ready := [each for each in healthy if each.not_before <= now]):
                 # Among equals the one that was asked longest ago.
-                chosen = min(ready, key=lambda each: (each.in_flight, each.asked))
+                chosen = min(
+                    ready,
+                    key=lambda each: (each.is_worse_for(request, now), each.in_flight, each.asked),
+                )
                 self._asked += 1
                 chosen.asked = self._asked
                 return chosen
@@ -83,6 +99,8 @@ class Endpoints:
         """The endpoint answered, whatever it said."""
         endpoint.failures = 0
         endpoint.has_answered = True
+        endpoint.pause_s, endpoint.on_trial = FIRST_LOOK_S, False
+        endpoint.failed_at.clear()
 
     def asked_to_wait(self, endpoint: Endpoint, seconds: float) -> None:
         """The endpoint named a time before which it wants to hear nothing, from anyone."""
@@ -91,8 +109,9 @@ class Endpoints:
             log.info("%s asks to be left alone for %.0f s", endpoint.url, seconds)
         endpoint.not_before = max(endpoint.not_before, until)
 
-    def failed(self, endpoint: Endpoint, said: str) -> None:
-        """The endpoint could not be reached, or did not answer."""
+    def failed(self, endpoint: Endpoint, said: str, request: int) -> None:
+        """The endpoint could not be reached, did not answer, or is broken."""
+        endpoint.failed_at[request] = asyncio.get_running_loop().time()
         endpoint.failures += 1
         endpoint.last_said = said
         if endpoint.failures >= FAILURES and not endpoint.out:
@@ -107,12 +126,13 @@ class Endpoints:
                 endpoint.watcher.cancel()
 
     async def _watch(self, endpoint: Endpoint) -> None:
-        pause = FIRST_LOOK_S
         while True:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(endpoint.pause_s)
+            # Kept until it answers a request: that it can be looked at is no proof.
+            endpoint.pause_s = min(2 * endpoint.pause_s, RAREST_LOOK_S)
             if await self._look(endpoint.url):
                 break
-            pause = min(2 * pause, RAREST_LOOK_S)
+        endpoint.on_trial = True
         log.warning("%s answers again", endpoint.url)
         # Its next failure takes it out again: one look does not make it healthy.
         endpoint.out, endpoint.failures, endpoint.has_answered = False, FAILURES - 1, True

@@ -54,18 +54,19 @@ class Wire:
 
         Raises TeacherError where no answer came.
         """
-        endpoint = await self._endpoints.pick()
+        request = hash(body)
+        endpoint = await self._endpoints.pick(request)
         endpoint.in_flight += 1
         try:
             reply = await self._posts[endpoint.url](body)
         except TeacherError as error:
-            self._endpoints.failed(endpoint, str(error))
+            self._endpoints.failed(endpoint, str(error), request)
             raise
         finally:
             endpoint.in_flight -= 1
         read = self._without_secrets(reply.body)
         answer = read if 200 <= reply.status < 300 else self._refused(reply, read, endpoint)
-        self._note(endpoint, answer)
+        self._note(endpoint, answer, request)
         return answer
 
     def _refused(self, reply: Reply, read: bytes, endpoint: Endpoint) -> Refused:
@@ -79,20 +80,25 @@ class Wire:
                 read = read.replace(secret, b"[key]")
         return read
 
-    def _note(self, endpoint: Endpoint, answer: bytes | Refused) -> None:
+    def _note(self, endpoint: Endpoint, answer: bytes | Refused, request: int) -> None:
         if not isinstance(answer, Refused):
+            endpoint.knows_model = True
             return self._endpoints.answered(endpoint)
+        several = len(self._endpoints.all) > 1
         wait_s = retry_after(answer.headers) if answer.status in OVERLOADED else None
         if wait_s:
             self._endpoints.asked_to_wait(endpoint, wait_s)
-        if answer.status in _AWAY:
+        broken = answer.status >= 500 and answer.status not in OVERLOADED
+        if answer.status in _AWAY or (broken and several):
             # A busy server says 503 too: only one that never answers anything else is away.
-            return self._endpoints.failed(endpoint, f"HTTP {answer.status}")
-        if answer.status == 404 and len(self._endpoints.all) > 1:
+            return self._endpoints.failed(endpoint, f"HTTP {answer.status}", request)
+        endpoint.knows_model &= answer.status != 404
+        if answer.status == 404 and any(each.knows_model for each in self._endpoints.all):
             # The others may know the model.
+            said = f"HTTP 404 from {answer.url}: {answer.said[:100]}"
             for _ in range(FAILURES):
-                self._endpoints.failed(endpoint, f"HTTP 404: {answer.said[:100]}")
-            raise TeacherError(f"HTTP 404 from {answer.url}", retryable=True, kind="HTTP 404")
+                self._endpoints.failed(endpoint, said, request)
+            raise TeacherError(said, retryable=True, kind="HTTP 404")
         return self._endpoints.answered(endpoint)
 
     async def models(self, url: str) -> bytes | None:

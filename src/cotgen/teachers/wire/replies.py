@@ -13,7 +13,7 @@ from cotgen.records import Completion, Finish, Unread, clean
 
 
 class _Part(msgspec.Struct):
-    text: str = ""
+    text: str | None = None
 
 
 _NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b'""')
@@ -30,9 +30,10 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     message: _Message = msgspec.field(default_factory=_Message)
     text: msgspec.Raw = _NULL  # /completions has no message
-    index: int | None = None
-    finish_reason: str | None = None
-    stop_reason: str | int | None = None
+    # Whatever these are, they cost no text.
+    index: Any = None
+    finish_reason: Any = None
+    stop_reason: Any = None
     logprobs: msgspec.Raw = _NULL
 
 
@@ -95,7 +96,7 @@ def unread(body: bytes, n: int) -> list[Unread]:
             used,
             prompt,
             () if choice.logprobs is _NULL else _logprobs(choice.logprobs),
-            "" if choice.stop_reason is None else clean(str(choice.stop_reason)),
+            "" if choice.stop_reason is None else _stop_reason(choice.stop_reason),
             fingerprint,
         )
         for choice, (text, reasoning), finish, used, prompt in zip(
@@ -111,15 +112,16 @@ def _read(body: bytes) -> _Reply:
         return _decode(body)
     except UnicodeDecodeError as error:
         raise _bad(f"the reply is not UTF-8: {error}") from error
+    except RecursionError as error:
+        raise _bad("the reply is nested too deeply") from error
     except msgspec.DecodeError as error:
         start = body[:60].decode("utf-8", "replace")
         try:
             # Python's reader takes lone surrogates, which msgspec refuses.
-            # Such a reply's usage is not counted: its text is what matters.
-            reply = json.loads(body)
-            for choice in reply["choices"]:
-                choice.pop("logprobs", None)
-            return _decode(_encode({"choices": _cleaned(reply["choices"])}))
+            reply = _cleaned(json.loads(body))
+            if not isinstance(reply.get("system_fingerprint", ""), str):
+                del reply["system_fingerprint"]
+            return _decode(_encode(reply))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise _bad(f"not a chat completion ({error}): {start!r}") from error
 
@@ -164,7 +166,11 @@ def _logprobs(raw: msgspec.Raw) -> tuple[float, ...]:
 
 
 def _index(choice: _Choice) -> int:
-    return choice.index or 0
+    return choice.index if isinstance(choice.index, int) else 0
+
+
+def _stop_reason(said: object) -> str:
+    return clean(str(said)) if isinstance(said, str | int) else ""
 
 
 def _texts(choice: _Choice) -> tuple[msgspec.Raw, msgspec.Raw]:
@@ -172,7 +178,15 @@ def _texts(choice: _Choice) -> tuple[msgspec.Raw, msgspec.Raw]:
     text = _string(message.content) or _string(choice.text) or _EMPTY
     if message.reasoning is _NULL and message.reasoning_content is _NULL:
         return text, _EMPTY  # The usual case, once for each sample.
-    return text, _string(message.reasoning) or _string(message.reasoning_content) or _EMPTY
+    return text, _thought(message.reasoning) or _thought(message.reasoning_content) or _EMPTY
+
+
+def _thought(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """As `_string`; some servers send something else under that name (`{"effort": …}`)."""
+    try:
+        return _string(raw)
+    except TeacherError:
+        return None
 
 
 def _string(raw: msgspec.Raw) -> msgspec.Raw | None:
@@ -183,11 +197,11 @@ def _string(raw: msgspec.Raw) -> msgspec.Raw | None:
         found = _decode_text(raw)
     except msgspec.DecodeError as error:
         raise _bad(f"not a chat completion ({error})") from error
-    text = "".join(part.text for part in found) if isinstance(found, list) else found
+    text = "".join(part.text or "" for part in found) if isinstance(found, list) else found
     return msgspec.Raw(_encode(text)) if text else None
 
 
-def _finish(reason: str | None) -> Finish:
+def _finish(reason: object) -> Finish:
     """Only an end that the model chose counts; a filter or a tool call cut the attempt short, and
     where no reason is given nobody knows (methods.md §1)."""
     return "stop" if reason in ("stop", "eos", "end_turn", "stop_sequence") else "length"
