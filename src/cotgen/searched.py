@@ -40,7 +40,7 @@ _MANY = 10_000
 """So many samples still to come are worth the start of a second process."""
 _BATCH = 256
 """So much is told at once."""
-_BEHIND, _MOST_LEFT = 8_192, 20_000
+_BEHIND, _MOST_LEFT = 32_768, 20_000
 """Samples whose lines the second process may owe before it is helped, and lines before new searches
 wait."""
 _SHARED_BYTES = 1 << 25
