@@ -559,11 +559,11 @@ def smallest(judge: Judge, rule: Rule, texts: tuple[str, ...]) -> tuple[str, ...
 def weigh(judge: Judge) -> str:
     """The most memory that this process, and the symbolic tier's with its forks, ever held."""
     symbolic._helper().close()  # Only what has ended tells its peak, and that of its own forks.
-    own, helper = (
-        resource.getrusage(who).ru_maxrss / 1024
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    # Not ru_maxrss: it starts at what the parent held when it spawned this process.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    own = int(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line)) / 1024
     # A child starts as a copy of this process, so that its figure is never less than ours was.
+    helper = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     text = f"peak memory {own:.0f} MB, of the symbolic tier's processes at most {helper:.0f} MB"
     if own > PEAK_MB or helper > symbolic._MEMORY_MB:
         judge.violation("memory", (), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,7 +18,9 @@ import pytest
 from server import Fault, FaultScript, Server, samples_served, start_server
 
 from cotgen import Recipe, parse_recipe, run, searched
-from cotgen.errors import StoreError
+from cotgen.ending import Stop
+from cotgen.errors import Stopped, StoreError
+from cotgen.pipeline import run_async
 from cotgen.searched import Paid
 from cotgen.store.lines import LineFile
 from cotgen.summary import Summary
@@ -71,6 +74,14 @@ def table(folder: Path) -> bytes:
     return (folder / "attempts.jsonl").read_bytes()
 
 
+def assert_as_written_here(name: str, server: Server, outputs: Path) -> None:
+    """The table is the one of a run without a second process."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(searched, "_MANY", sys.maxsize)
+        searching(recipe(outputs, server.url, "here"), outputs)
+    assert table(outputs / name) == table(outputs / "here")
+
+
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[Paid]:
     """A second process is started at once; what it is handed is written down."""
@@ -88,15 +99,13 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[Paid]:
 
 
 def test_the_table_is_the_same_byte_for_byte(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+    server: Server, tmp_path: Path, handed: list[Paid]
 ) -> None:
     searching(recipe(tmp_path, server.url, "beside"), tmp_path)
-    assert len(handed) > PROBLEMS / 4
-    monkeypatch.setattr(searched, "_MANY", sys.maxsize)
     count = len(handed)
-    searching(recipe(tmp_path, server.url, "here"), tmp_path)
+    assert count > PROBLEMS / 4
+    assert_as_written_here("beside", server, tmp_path)
     assert len(handed) == count
-    assert table(tmp_path / "beside") == table(tmp_path / "here")
 
 
 def test_later_stages_and_more_samples_find_what_it_wrote(
@@ -140,9 +149,7 @@ def test_if_the_process_dies_this_one_goes_on(
     assert "going on without it" in caplog.text
     assert handed
     assert max(samples_served(server.log()).values()) == 1
-    monkeypatch.setattr(searched, "_MANY", sys.maxsize)
-    searching(recipe(tmp_path, server.url, "here"), tmp_path)
-    assert table(tmp_path / "dying") == table(tmp_path / "here")
+    assert_as_written_here("dying", server, tmp_path)
 
 
 _FORKED = """
@@ -189,8 +196,7 @@ def test_the_table_is_the_same_if_it_is_a_fork_that_is_helped(
     assert told["forks"] == 1
     assert told["helped"] > 5
     assert max(samples_served(server.log()).values()) == 1
-    searching(recipe(tmp_path, server.url, "here"), tmp_path)
-    assert table(tmp_path / "helped") == table(tmp_path / "here")
+    assert_as_written_here("helped", server, tmp_path)
 
 
 def test_what_cannot_be_sent_to_it_is_done_here(
@@ -249,8 +255,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
     monkeypatch.setattr(searched, "_MANY", sys.maxsize)
     searching(recipe(tmp_path, server.url, "full"), tmp_path)
     assert max(samples_served(server.log()).values()) == 1
-    searching(recipe(tmp_path, server.url, "here"), tmp_path)
-    assert table(tmp_path / "full") == table(tmp_path / "here")
+    assert_as_written_here("full", server, tmp_path)
 
 
 class OnFullDisk(searched._Scribe):
@@ -263,6 +268,53 @@ class OnFullDisk(searched._Scribe):
         if self.calls < 4:
             return super().__call__(commands, last)
         raise StoreError("cannot be written (No space left on device)")
+
+
+@pytest.mark.timeout(60)
+def test_an_unforeseen_error_ends_the_run_though_there_is_no_room_left(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    monkeypatch.setattr(searched, "_MOST_LEFT", 3)
+
+    def fail(*_: object) -> None:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr(searched._Beside, "_note", fail)
+    with pytest.raises(LookupError, match="nobody thought of this"):
+        searching(recipe(tmp_path, server.url, "broken"), tmp_path)
+    assert handed
+    monkeypatch.undo()
+    searching(recipe(tmp_path, server.url, "broken"), tmp_path)
+    assert max(samples_served(server.log()).values()) == 1
+    assert_as_written_here("broken", server, tmp_path)
+
+
+class Slow(searched._Scribe):
+    """Is behind when sampling ends."""
+
+    def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
+        time.sleep(0.5)
+        return super().__call__(commands, last)
+
+
+def test_what_was_paid_before_sampling_was_cut_stands_in_the_table(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    stop, told = Stop(), searched._Beside.put
+
+    def cut(self: searched._Beside, made: Any) -> None:
+        told(self, made)
+        if len(handed) == 30:
+            stop.ask("enough")
+
+    monkeypatch.setattr(searched, "_Scribe", Slow)
+    monkeypatch.setattr(searched._Beside, "put", cut)
+    raw = raw_recipe(tmp_path, server.url, "cut") | {"limits": {"grace_s": 0}}
+    with pytest.raises(Stopped):
+        asyncio.run(run_async(parse_recipe(raw), outputs=tmp_path, until="search", stop=stop))
+    paid = (tmp_path / "cut" / "journal.jsonl").read_bytes().splitlines()
+    assert 30 <= len(paid) < PROBLEMS
+    assert len(table(tmp_path / "cut").splitlines()) == len(paid)
 
 
 _KILLED = """
@@ -296,8 +348,7 @@ def test_a_kill_takes_both_processes_and_loses_nothing(server: Server, tmp_path:
     searching(parse_recipe(json.loads(path.read_text())), tmp_path)
     after = samples_served(server.log())
     assert sum(times > 1 for times in after.values()) <= 6 * SAMPLES
-    searching(recipe(tmp_path, server.url, "here"), tmp_path)
-    assert table(tmp_path / "killed") == table(tmp_path / "here")
+    assert_as_written_here("killed", server, tmp_path)
 
 
 def wait_until_nobody_has_open(path: Path, within_s: float = 5) -> None:

@@ -12,6 +12,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -46,6 +47,9 @@ wait."""
 _SHARED_BYTES = 1 << 25
 """Room for lines that were made to help it."""
 _TIMEOUT_S = 300.0
+_LAST_S = 10.0
+"""So long at most the second process writes on when sampling is cut: what it has not written is in
+the journal, but not in the datasets of this run."""
 _PARENT_DEATH_SIGNAL = 1
 _WHO = "the process that writes attempts"
 
@@ -200,6 +204,10 @@ class Searches:
             yield
             over.set()
             await writing
+        except asyncio.CancelledError:
+            over.set()
+            await asyncio.wait([writing], timeout=_LAST_S)
+            raise
         finally:
             # What is not written by now is made from the journal by the next run.
             writing.cancel()
@@ -217,6 +225,9 @@ class Searches:
             await self._write_here(over)
         except CotgenError as error:
             failed(error)
+        except Exception as error:
+            failed(StoreError(f"{self._table.path}: {type(error).__name__}: {error}"))
+            raise
 
     def _are_worth_a_process(self, searches: int) -> bool:
         """Whether there is much to write, and a core to spare."""
@@ -242,7 +253,7 @@ class Searches:
             await stream.close()  # It may be at work on what else it was told.
             self._come_back(beside)
         finally:
-            beside.room.set()
+            beside.let_go()
             await stream.close()
 
     async def _started(self, over: asyncio.Event) -> Stream[_Written] | None:
@@ -250,21 +261,21 @@ class Searches:
         assert self._maker
         scribe = _Scribe(self._maker, self._table.path, self._shared, os.getpid())
         starting = asyncio.create_task(Stream.start(Job(scribe, _Told, _TIMEOUT_S), _Written))
+        started: Stream[_Written] | None = None
         try:
             while not (over.is_set() or starting.done()):
                 self._table.flush()
                 await asyncio.wait([starting], timeout=_TICK_S)
             if starting.done():
-                return starting.result()
+                started = starting.result()
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a search of the user's own may not be picklable
             log.warning("%s cannot be started: %s; going on without it", _WHO, error)
         finally:
-            if not starting.done():
-                starting.cancel()
-                await asyncio.wait([starting])
-        return None
+            if started is None:
+                await _give_up(starting)
+        return started
 
     def _hand_over(self, shared: Shared, over: asyncio.Event) -> _Beside:
         """From here on the second process writes, beginning with what is held back here."""
@@ -315,6 +326,7 @@ class _Beside:
         self._samples = samples
         self._lent: deque[tuple[str, int]] = deque()
         self._lines = 0
+        self._most_left = float(_MOST_LEFT)
 
     @property
     def is_behind(self) -> bool:
@@ -329,7 +341,7 @@ class _Beside:
         """Work on an id has ended with a line."""
         self._lines += 1
         self._tell(made)
-        if self._lines > _MOST_LEFT:
+        if self._lines > self._most_left:
             self.room.clear()
 
     def put_line(self, line: Encoded) -> None:
@@ -379,8 +391,13 @@ class _Beside:
         # Not before it is written: if the process dies with a line that it held back, it is here.
         while self._lent and self._lent[0][0] not in self.left:
             self.shared.free(self._lent.popleft()[1])
-        if self._lines <= _MOST_LEFT:
+        if self._lines <= self._most_left:
             self.room.set()
+
+    def let_go(self) -> None:
+        """It will do no more: nobody shall wait for it."""
+        self._most_left = math.inf
+        self.room.set()
 
 
 def _line_in(shared: Shared, made: _Made) -> Encoded:
@@ -454,6 +471,14 @@ class _Appended:
         self.flush()
         lines, self._written = tuple(self._written), []
         return _Written(lines, self._file.size)
+
+
+async def _give_up(starting: asyncio.Task[Stream[_Written]]) -> None:
+    """End a process whose start nobody waits for any more."""
+    starting.cancel()
+    await asyncio.wait([starting])
+    if not (starting.cancelled() or starting.exception()):
+        await starting.result().close()
 
 
 async def _passed(event: asyncio.Event, seconds: float) -> None:
