@@ -29,7 +29,8 @@ def appended(path: Path, megabytes: int) -> LineFile:
 
 def sets_aside(folder: Path) -> bool:
     with (folder / "tried").open("wb") as file:
-        return room._fallocate()(file.fileno(), room._KEEP_SIZE, 0, MEGABYTE) == 0
+        done: int = room._fallocate()(file.fileno(), room._KEEP_SIZE, 0, MEGABYTE)
+    return done == 0
 
 
 def held(path: Path) -> int:
