@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from cotgen import workers
 from cotgen.errors import NoWorkers, WorkerError
-from cotgen.workers import Job, Pool, Shared, Stream, bounded, children
+from cotgen.workers import Job, Pool, Stream, bounded, children
 
 T = TypeVar("T")
 
@@ -327,7 +325,7 @@ def test_a_cancelled_call_leaves_the_pool_usable() -> None:
     assert run(calls()) == [1, 2, 3]
 
 
-# --- bounded -------------------------------------------------------------------------------------
+# --- streams -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=[True, False], ids=["fork", "spawn"])
@@ -340,7 +338,7 @@ def starts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 def test_a_stream_answers_in_order_what_it_was_sent_ahead(starts: bool) -> None:
     async def sent() -> list[int]:
         stream = await Stream.start(Job(lambda number: number**2, tuple[int], 10), int)
-        assert stream.is_fork == starts
+        assert isinstance(stream._child._process, children._Forked) == starts
         try:
             for number in range(200):
                 stream.send(number)
@@ -382,40 +380,7 @@ def test_a_stream_whose_child_is_dead_or_late_says_so(
     run(sent())
 
 
-def test_a_fork_reads_what_was_put_into_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "may_fork", lambda: True)
-    shared = Shared(1 << 20)
-
-    async def sent() -> bytes:
-        stream = await Stream.start(Job(shared.take, tuple[int, int], 10), bytes)
-        try:
-            place = shared.put(b"hello")
-            assert place is not None
-            stream.send(place[0], 5)
-            return await stream.receive()
-        finally:
-            await stream.close()
-
-    assert run(sent()) == b"hello"
-
-
-@given(st.lists(st.one_of(st.binary(min_size=1, max_size=40), st.none()), max_size=200))
-@example([bytes(32), bytes(32), None, bytes(32), None, bytes(16)])
-def test_shared_memory_keeps_what_was_not_freed(steps: list[bytes | None]) -> None:
-    shared, kept = Shared(64), list[tuple[int, int, bytes]]()
-    for data in steps:
-        if data is None:
-            if kept:
-                shared.free(kept.pop(0)[1])
-        elif place := shared.put(data):
-            kept.append((*place, data))
-        else:
-            assert sum(taken for _, taken, _ in kept) > 64 - 2 * len(data)
-        assert all(shared.take(offset, len(data)) == data for offset, _, data in kept)
-    for _, taken, _ in kept:
-        shared.free(taken)
-    assert shared.has_room
-    assert shared.put(bytes(65)) is None
+# --- bounded -------------------------------------------------------------------------------------
 
 
 def test_never_more_than_so_many_are_at_work_and_never_less_while_there_is_work() -> None:

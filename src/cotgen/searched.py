@@ -31,7 +31,7 @@ from cotgen.store.inorder import InOrder
 from cotgen.store.journal import Place, replies_at
 from cotgen.store.lines import LineFile
 from cotgen.store.table import Encoded, Table
-from cotgen.workers import Job, Shared, Stream
+from cotgen.workers import Job, Stream, keep_heap
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,8 @@ _MANY = 10_000
 """So many samples still to come are worth the start of a second process."""
 _BATCH = 256
 """So much is told at once."""
-_BEHIND, _MOST_LEFT = 32_768, 20_000
-"""Samples whose lines the second process may owe before it is helped, and lines before new searches
-wait."""
-_SHARED_BYTES = 1 << 25
-"""Room for lines that were made to help it."""
+_MOST_LEFT = 20_000
+"""Lines that the second process may owe before new searches wait."""
 _TIMEOUT_S = 300.0
 _LAST_S = 10.0
 """So long at most the second process writes on when sampling is cut: what it has not written is in
@@ -65,12 +62,11 @@ class Paid(Record, frozen=True, tag="paid", array_like=True):
 
 
 class _Made(Record, frozen=True, tag="made", array_like=True):
-    """A line that is ready to be written: itself, or where it stands in the shared memory."""
+    """A line that is ready to be written."""
 
     id: str
     error: str
     data: bytes
-    at: tuple[int, int] = (0, 0)
 
 
 class _Begun(Record, frozen=True, tag="begun", array_like=True):
@@ -153,17 +149,14 @@ class Searches:
         self._here: InOrder[Searched] = InOrder(table)
         self._beside: _Beside | None = None
         self._maker: _Maker | None = None
-        self._shared = Shared(0)
         # Elsewhere a process that outlives this one could write into the next run's table.
         if sys.platform == "linux" and models and isinstance(search, AsksOnce) and search.asks_once:
             self._maker = _Maker(search, models, journal)
-            self._shared = Shared(_SHARED_BYTES)  # Memory that is not touched costs nothing.
 
     @property
     def takes_paid(self) -> bool:
-        """Whether a search should say where its replies stand, in place of its attempts. Not while
-        the second process is behind: then this one makes lines too, and both cores have work."""
-        return self._beside is not None and not self._beside.is_behind
+        """Whether a search should say where its replies stand, in place of its attempts."""
+        return self._beside is not None
 
     def begin(self, id: str) -> None:
         """Work begins on the line of an id."""
@@ -245,7 +238,7 @@ class Searches:
         stream = await self._started(over)
         if stream is None:
             return
-        beside = self._hand_over(self._shared if stream.is_fork else Shared(0), over)
+        beside = self._hand_over(over)
         try:
             await beside.feed(stream)
         except WorkerError as error:
@@ -259,7 +252,8 @@ class Searches:
     async def _started(self, over: asyncio.Event) -> Stream[_Written] | None:
         """The second process, unless there is nothing left to do when it is ready."""
         assert self._maker
-        scribe = _Scribe(self._maker, self._table.path, self._shared, os.getpid())
+        keep_heap()
+        scribe = _Scribe(self._maker, self._table.path, os.getpid())
         starting = asyncio.create_task(Stream.start(Job(scribe, _Told, _TIMEOUT_S), _Written))
         started: Stream[_Written] | None = None
         try:
@@ -277,11 +271,10 @@ class Searches:
                 await _give_up(starting)
         return started
 
-    def _hand_over(self, shared: Shared, over: asyncio.Event) -> _Beside:
+    def _hand_over(self, over: asyncio.Event) -> _Beside:
         """From here on the second process writes, beginning with what is held back here."""
-        assert self._maker
         self._table.flush()
-        beside = self._beside = _Beside(self._table, self._maker.samples, shared, over)
+        beside = self._beside = _Beside(self._table, over)
         for id, line, ended in self._here.unwritten():
             beside.begin(id)
             if line:
@@ -300,7 +293,7 @@ class Searches:
             if isinstance(command, Paid):
                 self._put_here(command)
             elif isinstance(command, _Made):
-                self._here.hold(_line_in(beside.shared, command))
+                self._here.hold(Encoded(command.id, command.data, command.error))
             if not isinstance(command, _Begun):
                 self._here.end(id)
 
@@ -312,10 +305,7 @@ class Searches:
 class _Beside:
     """What the second process is told, and what it has not yet done."""
 
-    def __init__(
-        self, table: Table[Searched], samples: int, shared: Shared, over: asyncio.Event
-    ) -> None:
-        self.shared = shared
+    def __init__(self, table: Table[Searched], over: asyncio.Event) -> None:
         self.left: dict[str, _Command] = {}
         """The last word on each id that it has not said to be done, in the order of their begin."""
         self.room = asyncio.Event()
@@ -323,15 +313,8 @@ class _Beside:
         self._table = table
         self._over = over
         self._untold: list[_Command] = []
-        self._samples = samples
-        self._lent: deque[tuple[str, int]] = deque()
         self._lines = 0
         self._most_left = float(_MOST_LEFT)
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether it has more to do than it can do soon, and can be helped."""
-        return self._lines * self._samples > _BEHIND and self.shared.has_room
 
     def begin(self, id: str) -> None:
         """Work begins on an id."""
@@ -346,11 +329,7 @@ class _Beside:
 
     def put_line(self, line: Encoded) -> None:
         """As `put`, of a line that was made here."""
-        place = self.shared.put(line.data)
-        if place is None:
-            return self.put(_Made(line.id, line.error, line.data))
-        self._lent.append((line.id, place[1]))
-        return self.put(_Made(line.id, line.error, b"", (place[0], len(line.data))))
+        self.put(_Made(line.id, line.error, line.data))
 
     def end(self, id: str) -> None:
         """Work on an id has ended; without a line, unless there is one."""
@@ -388,9 +367,6 @@ class _Beside:
         for command in told:
             if isinstance(command, _Ended):
                 del self.left[command.id]
-        # Not before it is written: if the process dies with a line that it held back, it is here.
-        while self._lent and self._lent[0][0] not in self.left:
-            self.shared.free(self._lent.popleft()[1])
         if self._lines <= self._most_left:
             self.room.set()
 
@@ -400,17 +376,12 @@ class _Beside:
         self.room.set()
 
 
-def _line_in(shared: Shared, made: _Made) -> Encoded:
-    return Encoded(made.id, made.data or shared.take(*made.at), made.error)
-
-
 class _Scribe:
     """The second process's work: it writes the table, and says what it wrote."""
 
-    def __init__(self, maker: _Maker, table: Path, shared: Shared, parent: int) -> None:
+    def __init__(self, maker: _Maker, table: Path, parent: int) -> None:
         self._maker = maker
         self._path = table
-        self._shared = shared
         self._parent = parent
 
     def __call__(self, commands: list[_Command], last: bool) -> _Written:
@@ -428,7 +399,7 @@ class _Scribe:
         if isinstance(command, Paid):
             self._order.put(self._maker.line(command))
         elif isinstance(command, _Made):
-            self._order.hold(_line_in(self._shared, command))
+            self._order.hold(Encoded(command.id, command.data, command.error))
         return self._order.end(command.id)
 
     @cached_property
@@ -443,6 +414,7 @@ class _Scribe:
         if os.getppid() != self._parent:
             os._exit(1)
         gc.disable()  # No line refers to itself.
+        keep_heap()
         return _Appended(self._path)
 
 

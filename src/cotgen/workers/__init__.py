@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cotgen.workers.bounded import bounded
     from cotgen.workers.frames import Job
+    from cotgen.workers.heap import keep_heap
     from cotgen.workers.ordered import ordered
     from cotgen.workers.places import Climb, Places, most_connections
     from cotgen.workers.pool import Pool
-    from cotgen.workers.shared import Shared
     from cotgen.workers.stream import Stream
 
 __all__ = [
-    "Climb", "Job", "Places", "Pool", "Shared", "Stream", "bounded", "most_connections", "ordered",
+    "Climb", "Job", "Places", "Pool", "Stream", "bounded", "keep_heap", "most_connections",
+    "ordered",
 ]  # fmt: skip
 
 _HOMES = {
@@ -27,9 +28,9 @@ _HOMES = {
     "Job": "frames",
     "Places": "places",
     "Pool": "pool",
-    "Shared": "shared",
     "Stream": "stream",
     "bounded": "bounded",
+    "keep_heap": "heap",
     "most_connections": "places",
     "ordered": "ordered",
 }

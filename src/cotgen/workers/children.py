@@ -98,11 +98,6 @@ class AsyncChild:
         self._timeout_s = timeout_s
         self._late = False
 
-    @property
-    def is_fork(self) -> bool:
-        """Whether it sees this process's shared memory."""
-        return isinstance(self._process, _Forked)
-
     @classmethod
     async def start(cls, job: Job[R], *, fork: bool = False) -> AsyncChild:
         """Start a child and wait until it can work: its start is not the first call's time. `fork`:

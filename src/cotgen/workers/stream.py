@@ -19,7 +19,6 @@ class Stream(Generic[R]):
     def __init__(self, child: AsyncChild, reply: type[R]) -> None:
         self._child = child
         self._decoder = msgspec.msgpack.Decoder(reply)
-        self.is_fork = child.is_fork
 
     @classmethod
     async def start(cls, job: Job[R], reply: type[R]) -> Self:
