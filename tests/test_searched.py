@@ -309,6 +309,64 @@ def test_what_was_paid_before_sampling_was_cut_stands_in_the_table(
     assert len(table(tmp_path / "cut").splitlines()) == len(paid)
 
 
+class FarBehind(searched._Scribe):
+    """Does nothing until all searches have ended."""
+
+    def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
+        while not ended(self._path).exists():
+            time.sleep(0.05)
+        return super().__call__(commands, last)
+
+
+class DyingAtLast(FarBehind):
+    """Is killed when it is told the last."""
+
+    def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
+        if last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(commands, last)
+
+
+def ended(table: Path) -> Path:
+    return table.with_name("ended")
+
+
+@pytest.mark.parametrize("scribe", [FarBehind, DyingAtLast])
+@pytest.mark.parametrize("most", [1 << 26, 0])
+def test_what_it_was_not_told_when_sampling_ended_is_shared_out(  # noqa: PLR0913 - fixtures
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    handed: list[Paid],
+    scribe: type[searched._Scribe],
+    most: int,
+) -> None:
+    kept: list[str] = []
+    choose, end = searched._Beside._kept, searched.Searches.end
+    endings = 0
+
+    def note(self: searched._Beside) -> dict[str, Paid | searched._Made]:
+        found = choose(self)
+        kept.extend(found)
+        return found
+
+    def count(self: searched.Searches, id: str) -> None:
+        nonlocal endings
+        end(self, id)
+        endings += 1
+        if endings == PROBLEMS:
+            ended(self._table.path).touch()
+
+    monkeypatch.setattr(searched, "_Scribe", scribe)
+    monkeypatch.setattr(searched, "_BATCH", 16)
+    monkeypatch.setattr(searched, "_MOST_KEPT", most)
+    monkeypatch.setattr(searched._Beside, "_kept", note)
+    monkeypatch.setattr(searched.Searches, "end", count)
+    searching(recipe(tmp_path, server.url, "shared"), tmp_path)
+    assert len(kept) == 1 if most == 0 else PROBLEMS / 4 < len(kept) <= PROBLEMS / 2
+    assert_as_written_here("shared", server, tmp_path)
+
+
 _KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path

@@ -40,7 +40,9 @@ _TICK_S, _SOON_S = 0.1, 0.02
 _MANY = 10_000
 """So many samples still to come are worth the start of a second process."""
 _BATCH = 256
-"""So much is told at once."""
+"""So much is told at once: what is not told when sampling ends is shared out."""
+_MOST_KEPT = 1 << 26
+"""Bytes of the lines that are then made here, and held until the second process has ended."""
 _MOST_LEFT = 20_000
 """Lines that the second process may owe before new searches wait."""
 _TIMEOUT_S = 300.0
@@ -240,14 +242,15 @@ class Searches:
             return
         beside = self._hand_over(over)
         try:
-            await beside.feed(stream)
+            await beside.feed(stream, self._made)
         except WorkerError as error:
             log.warning("%s: %s; going on without it", _WHO, error)
             await stream.close()  # It may be at work on what else it was told.
-            self._come_back(beside)
+            self._table.read_again()
         finally:
             beside.let_go()
             await stream.close()
+        self._come_back(beside)
 
     async def _started(self, over: asyncio.Event) -> Stream[_Written] | None:
         """The second process, unless there is nothing left to do when it is ready."""
@@ -287,7 +290,6 @@ class Searches:
     def _come_back(self, beside: _Beside) -> None:
         """Write here what the second process has not said to be written."""
         self._beside = None
-        self._table.read_again()
         for id, command in beside.left.items():
             self._here.begin(id)
             if isinstance(command, Paid):
@@ -298,8 +300,11 @@ class Searches:
                 self._here.end(id)
 
     def _put_here(self, paid: Paid) -> None:
+        self._here.hold(self._made(paid))
+
+    def _made(self, paid: Paid) -> Encoded:
         assert self._maker
-        self._here.put(self._maker.line(paid))
+        return self._table.encoded(self._maker.line(paid))
 
 
 class _Beside:
@@ -329,7 +334,7 @@ class _Beside:
 
     def put_line(self, line: Encoded) -> None:
         """As `put`, of a line that was made here."""
-        self.put(_Made(line.id, line.error, line.data))
+        self.put(_made_of(line))
 
     def end(self, id: str) -> None:
         """Work on an id has ended; without a line, unless there is one."""
@@ -340,24 +345,45 @@ class _Beside:
         self.left[command.id] = command
         self._untold.append(command)
 
-    async def feed(self, stream: Stream[_Written]) -> None:
-        """Tell it all there is until work is over; while it does one part it has the next."""
+    async def feed(self, stream: Stream[_Written], made: Callable[[Paid], Encoded]) -> None:
+        """Tell it what there is until work is over; while it does one part it has the next. Then
+        a part of the rest is made here, and left to be written when it has ended."""
         telling: deque[list[_Command]] = deque()
-        over = False
-        while not over:
+        while not self._over.is_set():
             if len(self._untold) < _BATCH:
                 await _passed(self._over, _SOON_S)
-            over = self._over.is_set()
-            if self._untold or over:
-                told, self._untold = self._untold, []
-                stream.send(told, over)
+            if self._untold:
+                told, self._untold = self._untold[:_BATCH], self._untold[_BATCH:]
+                stream.send(told, False)
                 telling.append(told)
             elif telling:
                 self._note(telling.popleft(), await stream.receive())
             if len(telling) > 1:
                 self._note(telling.popleft(), await stream.receive())
+        kept = self._kept()
+        telling.append([command for command in self._untold if command.id not in kept])
+        stream.send(telling[-1], True)
+        for command in kept.values():
+            if isinstance(command, Paid):
+                self.left[command.id] = _made_of(made(command))
+            await asyncio.sleep(0)  # What was sent goes on its way.
         for told in telling:
             self._note(told, await stream.receive())
+
+    def _kept(self) -> dict[str, Paid | _Made]:
+        """Half of the lines that it was not told of, but no more than memory bears: the last ones
+        in the order of the table."""
+        untold = {each.id for each in self._untold if isinstance(each, Paid | _Made)}
+        kept: dict[str, Paid | _Made] = {}
+        size = 0
+        for id, command in reversed(self.left.items()):
+            if not isinstance(command, Paid | _Made):
+                continue
+            if id not in untold or size > _MOST_KEPT or 2 * len(kept) >= len(untold):
+                break
+            kept[id] = command
+            size += _size(command)
+        return kept
 
     def _note(self, told: list[_Command], written: _Written) -> None:
         self._table.adopt(written.lines, written.size)
@@ -443,6 +469,16 @@ class _Appended:
         self.flush()
         lines, self._written = tuple(self._written), []
         return _Written(lines, self._file.size)
+
+
+def _made_of(line: Encoded) -> _Made:
+    return _Made(line.id, line.error, line.data)
+
+
+def _size(command: Paid | _Made) -> int:
+    if isinstance(command, _Made):
+        return len(command.data)
+    return sum(size for _, size in command.at)
 
 
 async def _give_up(starting: asyncio.Task[Stream[_Written]]) -> None:
