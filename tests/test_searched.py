@@ -24,6 +24,7 @@ from cotgen.pipeline import run_async
 from cotgen.searched import Paid
 from cotgen.store.lines import LineFile
 from cotgen.summary import Summary
+from cotgen.wiring import Sampler
 from cotgen.workers import children
 
 pytestmark = pytest.mark.skipif(
@@ -281,6 +282,31 @@ def test_an_unforeseen_error_ends_the_run_though_there_is_no_room_left(
     assert_as_written_here("broken", server, tmp_path)
 
 
+@pytest.mark.timeout(60)
+def test_a_search_that_takes_long_does_not_hold_up_the_others(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    """All lines after its own are held back in the second process, which is no reason to wait."""
+    monkeypatch.setattr(searched, "_MOST_LEFT", 3)
+    had, others, ended = Sampler._had, asyncio.Event(), 0
+
+    async def late(self: Sampler, search: str, *asked: Any) -> Any:
+        nonlocal ended
+        if search == "p0@t":
+            await others.wait()
+        found = await had(self, search, *asked)
+        ended += 1
+        if ended == PROBLEMS - 1:
+            others.set()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sampler, "_had", late)
+        searching(recipe(tmp_path, server.url, "held"), tmp_path)
+    assert len(handed) > PROBLEMS / 4
+    assert_as_written_here("held", server, tmp_path)
+
+
 class Slow(searched._Scribe):
     """Is behind when sampling ends."""
 
@@ -307,6 +333,25 @@ def test_what_was_paid_before_sampling_was_cut_stands_in_the_table(
     paid = (tmp_path / "cut" / "journal.jsonl").read_bytes().splitlines()
     assert 30 <= len(paid) < PROBLEMS
     assert len(table(tmp_path / "cut").splitlines()) == len(paid)
+
+
+def test_what_is_left_to_write_when_the_run_is_stopped_after_sampling_is_written(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    stop, share = Stop(), searched._Beside._kept
+
+    def shared(self: searched._Beside) -> dict[str, Paid | searched._Made]:
+        asyncio.get_running_loop().call_soon(stop.ask, "enough")
+        return share(self)
+
+    monkeypatch.setattr(searched, "_Scribe", Slow)
+    monkeypatch.setattr(searched._Beside, "_kept", shared)
+    asked = recipe(tmp_path, server.url, "late")
+    with pytest.raises(Stopped):
+        asyncio.run(run_async(asked, outputs=tmp_path, until="search", stop=stop))
+    assert handed
+    assert len(table(tmp_path / "late").splitlines()) == PROBLEMS
+    assert_as_written_here("late", server, tmp_path)
 
 
 class FarBehind(searched._Scribe):

@@ -198,7 +198,7 @@ class Searches:
         try:
             yield
             over.set()
-            await writing
+            await asyncio.shield(writing)  # Cut from now on, it has its time as well.
         except asyncio.CancelledError:
             over.set()
             await asyncio.wait([writing], timeout=_LAST_S)
@@ -358,6 +358,10 @@ class _Beside:
                 telling.append(told)
             elif telling:
                 self._note(telling.popleft(), await stream.receive())
+            elif not self.room.is_set():
+                # What it owes it holds back, for a search that takes far longer than the others.
+                stream.send([], True)
+                telling.append([])
             if len(telling) > 1:
                 self._note(telling.popleft(), await stream.receive())
         kept = self._kept()
