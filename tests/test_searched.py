@@ -23,6 +23,7 @@ from cotgen.errors import Stopped, StoreError
 from cotgen.pipeline import run_async
 from cotgen.searched import Paid
 from cotgen.store.lines import LineFile
+from cotgen.store.table import Encoded
 from cotgen.summary import Summary
 from cotgen.wiring import Sampler
 from cotgen.workers import children
@@ -354,6 +355,40 @@ def test_what_is_left_to_write_when_the_run_is_stopped_after_sampling_is_written
     assert_as_written_here("late", server, tmp_path)
 
 
+class LineByLine(searched._Scribe):
+    """Needs a tenth of a second a line."""
+
+    def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
+        time.sleep(0.1 * sum(isinstance(each, Paid) for each in commands))
+        return super().__call__(commands, last)
+
+
+def test_what_it_wrote_before_its_time_was_up_stands_in_the_table(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    stop, share = Stop(), searched._Beside._kept
+    found: list[tuple[Any, int]] = []
+
+    def shared(self: searched._Beside) -> dict[str, Paid | searched._Made]:
+        found.append((self._table, len(self._table)))
+        asyncio.get_running_loop().call_soon(stop.ask, "enough")
+        return share(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(searched, "_Scribe", LineByLine)
+        patched.setattr(searched, "_BATCH", 4)
+        patched.setattr(searched, "_LAST_S", 3)
+        patched.setattr(searched._Beside, "_kept", shared)
+        asked = recipe(tmp_path, server.url, "late")
+        with pytest.raises(Stopped):
+            asyncio.run(run_async(asked, outputs=tmp_path, until="search", stop=stop))
+    ((written, before),) = found
+    assert before + 12 < len(written) < PROBLEMS
+    searching(asked, tmp_path)
+    assert max(samples_served(server.log()).values()) == 1
+    assert_as_written_here("late", server, tmp_path)
+
+
 class FarBehind(searched._Scribe):
     """Does nothing until all searches have ended."""
 
@@ -410,6 +445,46 @@ def test_what_it_was_not_told_when_sampling_ended_is_shared_out(  # noqa: PLR091
     searching(recipe(tmp_path, server.url, "shared"), tmp_path)
     assert len(kept) == 1 if most == 0 else PROBLEMS / 4 < len(kept) <= PROBLEMS / 2
     assert_as_written_here("shared", server, tmp_path)
+
+
+class DyingFarBehind(FarBehind):
+    """Is killed while it owes much."""
+
+    def __call__(self, commands: list[searched._Command], last: bool) -> searched._Written:
+        super().__call__(commands, last)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_sampling_goes_on_while_this_one_writes_what_a_dead_one_owed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: list[Paid]
+) -> None:
+    made, put = searched.Searches._made, searched._Beside.put
+    moment, moments = 0, list[int]()
+
+    def count() -> None:
+        nonlocal moment
+        moment += 1
+        asyncio.get_running_loop().call_soon(count)
+
+    def note(self: searched.Searches, paid: Paid) -> Encoded:
+        if not moments:
+            count()
+        moments.append(moment)
+        return made(self, paid)
+
+    def told(self: searched._Beside, line: Any) -> None:
+        put(self, line)
+        if len(handed) == 40:
+            ended(self._table.path).touch()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(searched, "_Scribe", DyingFarBehind)
+        patched.setattr(searched.Searches, "_made", note)
+        patched.setattr(searched._Beside, "put", told)
+        searching(recipe(tmp_path, server.url, "freely"), tmp_path)
+    assert len(set(moments[:30])) == 30
+    assert_as_written_here("freely", server, tmp_path)
 
 
 _KILLED = """

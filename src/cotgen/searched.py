@@ -250,7 +250,7 @@ class Searches:
         finally:
             beside.let_go()
             await stream.close()
-        self._come_back(beside)
+        await self._come_back(beside)
 
     async def _started(self, over: asyncio.Event) -> Stream[_Written] | None:
         """The second process, unless there is nothing left to do when it is ready."""
@@ -287,17 +287,19 @@ class Searches:
         self._here = InOrder(self._table)
         return beside
 
-    def _come_back(self, beside: _Beside) -> None:
+    async def _come_back(self, beside: _Beside) -> None:
         """Write here what the second process has not said to be written."""
         self._beside = None
+        for id in beside.left:
+            self._here.begin(id)  # Before those that begin while this goes on.
         for id, command in beside.left.items():
-            self._here.begin(id)
             if isinstance(command, Paid):
                 self._put_here(command)
             elif isinstance(command, _Made):
                 self._here.hold(Encoded(command.id, command.data, command.error))
             if not isinstance(command, _Begun):
                 self._here.end(id)
+            await asyncio.sleep(0)  # Sampling may go on, and can be cut.
 
     def _put_here(self, paid: Paid) -> None:
         self._here.hold(self._made(paid))
@@ -346,8 +348,7 @@ class _Beside:
         self._untold.append(command)
 
     async def feed(self, stream: Stream[_Written], made: Callable[[Paid], Encoded]) -> None:
-        """Tell it what there is until work is over; while it does one part it has the next. Then
-        a part of the rest is made here, and left to be written when it has ended."""
+        """Tell it what there is until work is over; while it does one part it has the next."""
         telling: deque[list[_Command]] = deque()
         while not self._over.is_set():
             if len(self._untold) < _BATCH:
@@ -364,9 +365,22 @@ class _Beside:
                 telling.append([])
             if len(telling) > 1:
                 self._note(telling.popleft(), await stream.receive())
+        await self._share_out(stream, telling, made)
+
+    async def _share_out(
+        self,
+        stream: Stream[_Written],
+        telling: deque[list[_Command]],
+        made: Callable[[Paid], Encoded],
+    ) -> None:
+        """Tell it a part of what is left; the other is made here, and left to be written when it
+        has ended."""
         kept = self._kept()
-        telling.append([command for command in self._untold if command.id not in kept])
-        stream.send(telling[-1], True)
+        rest = [command for command in self._untold if command.id not in kept]
+        # In parts here too: what it did before its time was up counts.
+        for start in range(0, len(rest) or 1, _BATCH):
+            telling.append(rest[start : start + _BATCH])
+            stream.send(telling[-1], start + _BATCH >= len(rest))
         for command in kept.values():
             if isinstance(command, Paid):
                 self.left[command.id] = _made_of(made(command))
