@@ -308,6 +308,34 @@ def test_a_quota_that_only_the_type_names_is_the_users_to_fill() -> None:
     assert isinstance(classified(Refused(429, said, "u", code), "m", "KEY", 1), RecipeError)
 
 
+@pytest.mark.parametrize(
+    ("enforced", "found"), [(True, ("yes", '{"animals": []}')), (False, ("no", "A cat."))]
+)
+def test_json_mode_is_found_where_a_prompt_must_name_it(
+    enforced: bool, found: tuple[str, str]
+) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, body = await read_request(reader)
+        if body is None or "response_format" not in body:
+            writer.write(http(REPLY))
+        elif "json" not in json.dumps(body["messages"]).lower():
+            # What OpenAI says.
+            said = "'messages' must contain the word 'json' in some form"
+            writer.write(http(json.dumps({"error": {"message": said}}), "400 Bad Request"))
+        else:
+            text = '{"animals": []}' if enforced else "A cat."
+            choice = {"message": {"content": text}, "finish_reason": "stop"}
+            writer.write(http(json.dumps({"choices": [choice]})))
+        writer.close()
+
+    async def main() -> dict[str, tuple[str, str]]:
+        async with listening(handle) as url:
+            probe = OpenAITeacher(model="m", base_url=url).probe()
+            return {each.what: (each.verdict, each.said) async for each in probe}
+
+    assert asyncio.run(main())["JSON mode"] == found
+
+
 def test_an_empty_list_of_models_says_nothing() -> None:
     assert listed(b'{"data": []}', "m").verdict == "unknown"
 
