@@ -139,6 +139,19 @@ async def half(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
+async def reset(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def none(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(http(b'{"choices": []}'))
+
+
+async def garbled(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+    writer.close()
+
+
 async def torn(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.write(http(REPLY[: len(REPLY) // 2]))
 
@@ -159,14 +172,14 @@ class Ended(NamedTuple):
     failed: int
 
 
-async def ran(folder: Path, teacher: dict[str, Any], **environment: str) -> Ended:
+async def ran(folder: Path, teacher: dict[str, Any], n: int = 1, **environment: str) -> Ended:
     """`cotgen run` in a process of its own, while the servers of this one answer it."""
     teacher = {"kind": "openai", "model": "m", "concurrency": 2, "outage_s": 1.0, **teacher}
     recipe = {
         "name": "f",
         "problems": {"kind": "generated", "limit": PROBLEMS},
         "teachers": {"t": teacher},
-        "search": {"kind": "sample", "n": 1, "prompt": "question"},
+        "search": {"kind": "sample", "n": n, "prompt": "question"},
         "verifier": {"kind": "exact"},
         "chains": {"kind": "revision"},
         "datasets": [{"kind": "sft"}],
@@ -187,13 +200,15 @@ async def ran(folder: Path, teacher: dict[str, Any], **environment: str) -> Ende
     return Ended(process.returncode, said, read_summary(run).unaccounted, journaled, failed)
 
 
-def met(folder: Path, answer: Answer, *, there: bool = True, **teacher: Any) -> tuple[Ended, Place]:
+def met(
+    folder: Path, answer: Answer, *, there: bool = True, n: int = 1, **teacher: Any
+) -> tuple[Ended, Place]:
     """A run against one server."""
     place = Place(answer, there=there)
 
     async def main() -> Ended:
         async with place.opened() as url:
-            return await ran(folder, {"base_url": url, **teacher})
+            return await ran(folder, {"base_url": url, **teacher}, n)
 
     return asyncio.run(main()), place
 
@@ -234,10 +249,30 @@ def test_a_storm_of_refusals_costs_only_time(tmp_path: Path) -> None:
     assert f"{2 * PROBLEMS} × HTTP 429" in ended.said
 
 
+def test_refusals_without_end_are_outwaited_for_so_long_and_told(tmp_path: Path) -> None:
+    async def busy(came: Came, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(b'{"error": "slow down"}', "429 Too Many Requests"))
+
+    ended, place = met(tmp_path, busy, retries=1, concurrency=PROBLEMS, outage_s=1.0)
+    assert (ended.code, ended.unaccounted, ended.journaled) == (FAILED_ITEMS, 0, 0), ended.said
+    assert f"{PROBLEMS} × HTTP 429: slow down" in ended.said
+    assert min(place.times.values()) >= 2
+
+
+def test_a_server_that_ignores_n_is_paid_for_what_it_answers(tmp_path: Path) -> None:
+    ended, place = met(tmp_path, whole, n=3, price={"input": 1000, "output": 1000})
+    assert (ended.code, ended.unaccounted, ended.failed) == (DONE, 0, 0), ended.said
+    assert (place.requests, ended.journaled) == (3 * PROBLEMS, 3 * PROBLEMS)
+    assert re.search(r"tokens +48, \$0\.0480\b", ended.said), ended.said  # Of four tokens each.
+
+
 @pytest.mark.parametrize(
     ("answer", "told", "billed"),
     [
+        (reset, "connection lost: ", True),
         (half, "connection lost: closed before the end of the answer", True),
+        (garbled, "connection lost: no HTTP reply", True),
+        (none, "the reply holds no choices", True),
         (torn, "not a chat completion", True),
         (page, "not a chat completion", True),
         (broken, "HTTP 500", False),
