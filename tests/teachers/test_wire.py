@@ -302,10 +302,17 @@ def test_a_gateway_that_lost_its_patience_is_a_timeout_that_may_be_paid() -> Non
     assert (error.kind, error.retryable, error.costly) == ("timeout", True, True)
 
 
-def test_a_quota_that_only_the_type_names_is_the_users_to_fill() -> None:
-    body = b'{"error": {"message": "no", "type": "insufficient_quota", "code": 429}}'
-    said, code = described(body)
-    assert isinstance(classified(Refused(429, said, "u", code), "m", "KEY", 1), RecipeError)
+@pytest.mark.parametrize("transport", ["http", "sdk"])
+def test_a_quota_that_only_the_type_names_is_the_users_to_fill(transport: str) -> None:
+    body = '{"error": {"message": "not a cent", "type": "insufficient_quota", "code": 429}}'
+
+    async def main() -> None:
+        async with listening(answering(http(body, "429 Too Many Requests"))) as url:
+            settings: Any = {"transport": transport, "api_key_env": "NO_KEY"}
+            await ask(OpenAITeacher(model="m", base_url=url, **settings))
+
+    with pytest.raises(RecipeError, match=r"m: the account has no credit left: not a cent$"):
+        asyncio.run(main())
 
 
 @pytest.mark.parametrize(
