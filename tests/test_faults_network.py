@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -134,6 +135,14 @@ async def overloaded(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.write(http(REPLY) if came.before > 1 else busy)
 
 
+async def busy(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(http(b'{"error": "slow down"}', "429 Too Many Requests"))
+
+
+async def busy_for_long(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(http(b"{}", "503 Service Unavailable\r\nRetry-After: 30"))
+
+
 async def half(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.write(http(REPLY[: len(REPLY) // 2], length=len(REPLY)))
     writer.close()
@@ -172,12 +181,14 @@ class Ended(NamedTuple):
     failed: int
 
 
-async def ran(folder: Path, teacher: dict[str, Any], n: int = 1, **environment: str) -> Ended:
+async def ran(
+    folder: Path, teacher: dict[str, Any], n: int = 1, problems: int = PROBLEMS, **environment: str
+) -> Ended:
     """`cotgen run` in a process of its own, while the servers of this one answer it."""
     teacher = {"kind": "openai", "model": "m", "concurrency": 2, "outage_s": 1.0, **teacher}
     recipe = {
         "name": "f",
-        "problems": {"kind": "generated", "limit": PROBLEMS},
+        "problems": {"kind": "generated", "limit": problems},
         "teachers": {"t": teacher},
         "search": {"kind": "sample", "n": n, "prompt": "question"},
         "verifier": {"kind": "exact"},
@@ -250,9 +261,6 @@ def test_a_storm_of_refusals_costs_only_time(tmp_path: Path) -> None:
 
 
 def test_refusals_without_end_are_outwaited_for_so_long_and_told(tmp_path: Path) -> None:
-    async def busy(came: Came, writer: asyncio.StreamWriter) -> None:
-        writer.write(http(b'{"error": "slow down"}', "429 Too Many Requests"))
-
     ended, place = met(tmp_path, busy, retries=1, concurrency=PROBLEMS, outage_s=1.0)
     assert (ended.code, ended.unaccounted, ended.journaled) == (FAILED_ITEMS, 0, 0), ended.said
     assert f"{PROBLEMS} × HTTP 429: slow down" in ended.said
@@ -335,7 +343,7 @@ async def unknown(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.write(http(said, "404 Not Found"))
 
 
-@pytest.mark.parametrize("bad", [broken, silent, page, unknown])
+@pytest.mark.parametrize("bad", [broken, silent, page, unknown, busy, busy_for_long])
 def test_one_bad_endpoint_of_three_costs_no_item(bad: Answer, tmp_path: Path) -> None:
     """It is there for whoever looks, and answers no request."""
     places = [Place(whole), Place(whole)]
@@ -349,9 +357,25 @@ def test_one_bad_endpoint_of_three_costs_no_item(bad: Answer, tmp_path: Path) ->
             teacher = {"base_urls": [first, a, b], "timeout_s": 1, "concurrency": 4}
             return await ran(tmp_path, teacher)
 
+    began = time.monotonic()
     ended = asyncio.run(main())
     assert (ended.code, ended.failed, ended.journaled) == (DONE, 0, PROBLEMS), ended.said
+    assert time.monotonic() - began < 20, "waited for the bad one"
     assert len(places[0].times + places[1].times) == PROBLEMS
+
+
+def test_an_endpoint_that_is_always_busy_does_not_slow_down_the_others(tmp_path: Path) -> None:
+    async def main() -> Ended:
+        async with Place(busy).opened() as first, Place(dripping).opened() as second:
+            teacher = {"base_urls": [first, second], "concurrency": "auto", "outage_s": 20}
+            return await ran(tmp_path, teacher, problems=40)
+
+    ended = asyncio.run(main())
+    assert (ended.code, ended.failed, ended.journaled) == (DONE, 0, 40), ended.said
+    limit = re.search(r"of (\d+) in flight", ended.said)
+    assert limit
+    # It is the first one that asks for less, not the teacher.
+    assert int(limit[1]) >= 64
 
 
 def test_a_model_that_no_endpoint_knows_is_the_users_mistake(tmp_path: Path) -> None:

@@ -287,7 +287,7 @@ class Sampler:
         try:
             fresh = await self._sample(request)
         except TeacherError as error:
-            if self._climb and error.overloaded:
+            if self._climb and error.overloaded and not error.elsewhere:
                 self._climb.refused()
             self.budget.failed(admitted, costly=error.costly)
             raise
