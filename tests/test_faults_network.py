@@ -338,6 +338,26 @@ def test_one_dead_endpoint_of_three_costs_nothing(tmp_path: Path) -> None:
     assert (len(served), set(served.values()), ended.journaled) == (PROBLEMS, {1}, PROBLEMS)
 
 
+async def telling(came: Came, writer: asyncio.StreamWriter) -> None:
+    told = {
+        "message": {"content": "4", "reasoning_content": "2 + 2"},
+        "finish_reason": "stop",
+        "stop_reason": "END",
+        "logprobs": {"content": [{"token": "4", "logprob": -0.5}]},
+    }
+    writer.write(http(json.dumps({"choices": [told], "system_fingerprint": "fp"}).encode()))
+
+
+@pytest.mark.parametrize("transport", ["http", "sdk"])
+def test_all_that_a_server_tells_of_a_sample_is_kept(tmp_path: Path, transport: str) -> None:
+    ended, _ = met(tmp_path, telling, transport=transport, logprobs=True)
+    assert (ended.code, ended.journaled) == (DONE, PROBLEMS), ended.said
+    for line in (tmp_path / "f/journal.jsonl").read_text().splitlines():
+        (kept,) = json.loads(line)["completions"]
+        assert (kept["text"], kept["reasoning"], kept["logprobs"]) == ("4", "2 + 2", [-0.5])
+        assert (kept["stop_reason"], kept["fingerprint"]) == ("END", "fp")
+
+
 async def unknown(came: Came, writer: asyncio.StreamWriter) -> None:
     said = b'{"error": {"message": "the model `m` does not exist", "type": "NotFoundError"}}'
     writer.write(http(said, "404 Not Found"))
