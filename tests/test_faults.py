@@ -379,6 +379,23 @@ def test_a_server_that_dies_while_it_is_asked_leaves_what_it_answered(
     assert_equal(tmp_path, healthy.outputs)
 
 
+def test_several_teachers_share_the_files_that_may_be_open(tmp_path: Path) -> None:
+    with start_server(tmp_path, latency_ms=300) as server:
+        raw = raw_recipe(server.url, 1, concurrency=130)
+        raw["problems"]["limit"] = 160
+        raw["teachers"]["u"] = raw["teachers"]["t"] | {"model": "u"}
+        path = tmp_path / "recipe.json"
+        path.write_text(json.dumps(raw))
+        limited = f"ulimit -n 200; exec {COTGEN} run {path} --outputs {tmp_path}"
+        ended = subprocess.run(
+            ["bash", "-c", limited], capture_output=True, text=True, timeout=60, check=False
+        )
+        arrived = sum(event.event == "arrived" for event in server.log())
+    assert ended.returncode == DONE, ended.stderr
+    assert "no connection" not in ended.stderr
+    assert arrived == 2 * 160
+
+
 # --- several samples a request -------------------------------------------------------------------
 
 

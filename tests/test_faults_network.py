@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -134,8 +135,29 @@ async def overloaded(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.write(http(REPLY) if came.before > 1 else busy)
 
 
+async def busy(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(http(b'{"error": "slow down"}', "429 Too Many Requests"))
+
+
+async def busy_for_long(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(http(b"{}", "503 Service Unavailable\r\nRetry-After: 30"))
+
+
 async def half(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.write(http(REPLY[: len(REPLY) // 2], length=len(REPLY)))
+    writer.close()
+
+
+async def reset(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def none(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(http(b'{"choices": []}'))
+
+
+async def garbled(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
     writer.close()
 
 
@@ -159,14 +181,16 @@ class Ended(NamedTuple):
     failed: int
 
 
-async def ran(folder: Path, teacher: dict[str, Any], **environment: str) -> Ended:
+async def ran(
+    folder: Path, teacher: dict[str, Any], n: int = 1, problems: int = PROBLEMS, **environment: str
+) -> Ended:
     """`cotgen run` in a process of its own, while the servers of this one answer it."""
     teacher = {"kind": "openai", "model": "m", "concurrency": 2, "outage_s": 1.0, **teacher}
     recipe = {
         "name": "f",
-        "problems": {"kind": "generated", "limit": PROBLEMS},
+        "problems": {"kind": "generated", "limit": problems},
         "teachers": {"t": teacher},
-        "search": {"kind": "sample", "n": 1, "prompt": "question"},
+        "search": {"kind": "sample", "n": n, "prompt": "question"},
         "verifier": {"kind": "exact"},
         "chains": {"kind": "revision"},
         "datasets": [{"kind": "sft"}],
@@ -187,13 +211,15 @@ async def ran(folder: Path, teacher: dict[str, Any], **environment: str) -> Ende
     return Ended(process.returncode, said, read_summary(run).unaccounted, journaled, failed)
 
 
-def met(folder: Path, answer: Answer, *, there: bool = True, **teacher: Any) -> tuple[Ended, Place]:
+def met(
+    folder: Path, answer: Answer, *, there: bool = True, n: int = 1, **teacher: Any
+) -> tuple[Ended, Place]:
     """A run against one server."""
     place = Place(answer, there=there)
 
     async def main() -> Ended:
         async with place.opened() as url:
-            return await ran(folder, {"base_url": url, **teacher})
+            return await ran(folder, {"base_url": url, **teacher}, n)
 
     return asyncio.run(main()), place
 
@@ -234,10 +260,27 @@ def test_a_storm_of_refusals_costs_only_time(tmp_path: Path) -> None:
     assert f"{2 * PROBLEMS} × HTTP 429" in ended.said
 
 
+def test_refusals_without_end_are_outwaited_for_so_long_and_told(tmp_path: Path) -> None:
+    ended, place = met(tmp_path, busy, retries=1, concurrency=PROBLEMS, outage_s=1.0)
+    assert (ended.code, ended.unaccounted, ended.journaled) == (FAILED_ITEMS, 0, 0), ended.said
+    assert f"{PROBLEMS} × HTTP 429: slow down" in ended.said
+    assert min(place.times.values()) >= 2
+
+
+def test_a_server_that_ignores_n_is_paid_for_what_it_answers(tmp_path: Path) -> None:
+    ended, place = met(tmp_path, whole, n=3, price={"input": 1000, "output": 1000})
+    assert (ended.code, ended.unaccounted, ended.failed) == (DONE, 0, 0), ended.said
+    assert (place.requests, ended.journaled) == (3 * PROBLEMS, 3 * PROBLEMS)
+    assert re.search(r"tokens +48, \$0\.0480\b", ended.said), ended.said  # Of four tokens each.
+
+
 @pytest.mark.parametrize(
     ("answer", "told", "billed"),
     [
+        (reset, "connection lost: ", True),
         (half, "connection lost: closed before the end of the answer", True),
+        (garbled, "connection lost: no HTTP reply", True),
+        (none, "the reply holds no choices", True),
         (torn, "not a chat completion", True),
         (page, "not a chat completion", True),
         (broken, "HTTP 500", False),
@@ -295,12 +338,32 @@ def test_one_dead_endpoint_of_three_costs_nothing(tmp_path: Path) -> None:
     assert (len(served), set(served.values()), ended.journaled) == (PROBLEMS, {1}, PROBLEMS)
 
 
+async def telling(came: Came, writer: asyncio.StreamWriter) -> None:
+    told = {
+        "message": {"content": "4", "reasoning_content": "2 + 2"},
+        "finish_reason": "stop",
+        "stop_reason": "END",
+        "logprobs": {"content": [{"token": "4", "logprob": -0.5}]},
+    }
+    writer.write(http(json.dumps({"choices": [told], "system_fingerprint": "fp"}).encode()))
+
+
+@pytest.mark.parametrize("transport", ["http", "sdk"])
+def test_all_that_a_server_tells_of_a_sample_is_kept(tmp_path: Path, transport: str) -> None:
+    ended, _ = met(tmp_path, telling, transport=transport, logprobs=True)
+    assert (ended.code, ended.journaled) == (DONE, PROBLEMS), ended.said
+    for line in (tmp_path / "f/journal.jsonl").read_text().splitlines():
+        (kept,) = json.loads(line)["completions"]
+        assert (kept["text"], kept["reasoning"], kept["logprobs"]) == ("4", "2 + 2", [-0.5])
+        assert (kept["stop_reason"], kept["fingerprint"]) == ("END", "fp")
+
+
 async def unknown(came: Came, writer: asyncio.StreamWriter) -> None:
     said = b'{"error": {"message": "the model `m` does not exist", "type": "NotFoundError"}}'
     writer.write(http(said, "404 Not Found"))
 
 
-@pytest.mark.parametrize("bad", [broken, silent, page, unknown])
+@pytest.mark.parametrize("bad", [broken, silent, page, unknown, busy, busy_for_long])
 def test_one_bad_endpoint_of_three_costs_no_item(bad: Answer, tmp_path: Path) -> None:
     """It is there for whoever looks, and answers no request."""
     places = [Place(whole), Place(whole)]
@@ -314,9 +377,25 @@ def test_one_bad_endpoint_of_three_costs_no_item(bad: Answer, tmp_path: Path) ->
             teacher = {"base_urls": [first, a, b], "timeout_s": 1, "concurrency": 4}
             return await ran(tmp_path, teacher)
 
+    began = time.monotonic()
     ended = asyncio.run(main())
     assert (ended.code, ended.failed, ended.journaled) == (DONE, 0, PROBLEMS), ended.said
+    assert time.monotonic() - began < 20, "waited for the bad one"
     assert len(places[0].times + places[1].times) == PROBLEMS
+
+
+def test_an_endpoint_that_is_always_busy_does_not_slow_down_the_others(tmp_path: Path) -> None:
+    async def main() -> Ended:
+        async with Place(busy).opened() as first, Place(dripping).opened() as second:
+            teacher = {"base_urls": [first, second], "concurrency": "auto", "outage_s": 20}
+            return await ran(tmp_path, teacher, problems=40)
+
+    ended = asyncio.run(main())
+    assert (ended.code, ended.failed, ended.journaled) == (DONE, 0, 40), ended.said
+    limit = re.search(r"of (\d+) in flight", ended.said)
+    assert limit
+    # It is the first one that asks for less, not the teacher.
+    assert int(limit[1]) >= 64
 
 
 def test_a_model_that_no_endpoint_knows_is_the_users_mistake(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cotgen import load_recipe
 from cotgen.menus import MENUS
 from cotgen.protocols import Component
 from cotgen.recipe import Recipe
+from cotgen.teachers import OpenAITeacher
 from cotgen.verifiers import AllOfVerifier, AnyOfVerifier, AnyVerifier
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,14 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 def test_every_recipe_loads_and_is_listed(path: Path) -> None:
     load_recipe(path)
     assert f"`{path.name}`" in (ROOT / "recipes/README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_server_of_ones_own_decides_nothing_of_the_sampling(path: Path) -> None:
+    """Such servers take what is not said from the model's `generation_config` (facts.md §9)."""
+    for teacher in load_recipe(path).teachers.values():
+        if isinstance(teacher, OpenAITeacher) and "localhost" in (teacher.base_url or ""):
+            assert {"top_k", "min_p", "repetition_penalty"} <= teacher.extra_body.keys()
 
 
 def _kinds_in_recipes() -> set[tuple[str, str]]:

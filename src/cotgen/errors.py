@@ -32,8 +32,8 @@ class TeacherError(CotgenError):
 
     `retryable`: the same request may succeed later. `retry_after_s`: the wait the server asked
     for. `fewer`: the server refused to answer several samples in one request. `overloaded`: it
-    asked for less. `costly`: the request may have been worked on, so that asking again may be paid
-    twice. `kind`: a word for counting.
+    asked for less. `elsewhere`: another server of the same teacher has not. `costly`: the request
+    may have been worked on, so that asking again may be paid twice. `kind`: a word for counting.
     """
 
     def __init__(  # noqa: PLR0913 - what is known of a failure
@@ -44,6 +44,7 @@ class TeacherError(CotgenError):
         retry_after_s: float | None = None,
         fewer: bool = False,
         overloaded: bool = False,
+        elsewhere: bool = False,
         costly: bool = False,
         kind: str = "",
     ) -> None:
@@ -52,6 +53,7 @@ class TeacherError(CotgenError):
         self.retry_after_s = retry_after_s
         self.fewer = fewer
         self.overloaded = overloaded
+        self.elsewhere = elsewhere
         self.costly = costly
         self.kind = kind
 

@@ -73,9 +73,8 @@ class Sampler:
     completion on disk before it is used, and tries again what failed for a passing reason.
     """
 
-    def __init__(
-        self, name: str, teacher: Teacher, ask: Ask, journal: Journal | None, seed: int
-    ) -> None:
+    def __init__(self, name: str, recipe: Recipe, ask: Ask, journal: Journal | None) -> None:
+        teacher = recipe.teachers[name]
         self.name = name
         self.flow = Flow()
         self.budget = Budget({})
@@ -85,17 +84,19 @@ class Sampler:
         self._sample: Callable[[Request], Awaitable[Sequence[Sample]]]
         self._sample = getattr(ask, "unread", ask)
         self._journal = journal
-        self._seed = seed
+        self._seed = recipe.seed
+        # All teachers ask at the same time, and share the files that may be open.
+        most = max(1, most_connections() // len(recipe.teachers))
         self.at_once, self._climb = _MOST_AT_ONCE, None
         self.holds: int | None = getattr(ask, "holds", None)
         if self.holds:
             # Requests that are gathered into batches hold no connection while they wait.
             self.at_once, self.places = self.holds, Places(sys.maxsize)
         elif isinstance(teacher.concurrency, int):
-            self.at_once = min(teacher.concurrency, most_connections())
+            self.at_once = min(teacher.concurrency, most)
             self.places = Places(self.at_once)
         else:
-            self.at_once = min(_MOST_AT_ONCE, most_connections())
+            self.at_once = min(_MOST_AT_ONCE, most)
             self.places = Places(min(Climb.START, self.at_once))
             self._climb = Climb(self.places, self.at_once)
         self._fanout: str = getattr(teacher, "fanout", "auto")
@@ -286,7 +287,7 @@ class Sampler:
         try:
             fresh = await self._sample(request)
         except TeacherError as error:
-            if self._climb and error.overloaded:
+            if self._climb and error.overloaded and not error.elsewhere:
                 self._climb.refused()
             self.budget.failed(admitted, costly=error.costly)
             raise
@@ -360,7 +361,7 @@ async def samplers(
                 budget.count_before(opened.spent)
             ask = await stack.enter_async_context(_connected(name, teacher, opened))
             kept = opened if teacher.paid else None
-            live[name] = Sampler(name, teacher, ask, kept, recipe.seed)
+            live[name] = Sampler(name, recipe, ask, kept)
             live[name].budget = budget
             steering = asyncio.create_task(live[name].steer())
             stack.callback(steering.cancel)

@@ -20,7 +20,7 @@ import pytest
 from server import Event, samples_served, start_server
 from standin import Start, Ways, starts
 
-from cotgen.errors import DONE, INTERRUPTED, RecipeError, TeacherError
+from cotgen.errors import DONE, FAILED_ITEMS, INTERRUPTED, RecipeError, TeacherError
 from cotgen.pipeline import run
 from cotgen.protocols import Request
 from cotgen.recipe import Recipe, parse_recipe
@@ -382,6 +382,17 @@ def test_the_doctor_starts_the_server_and_stops_it(tmp_path: Path) -> None:
     assert "✓ n samples a request" in said
     (start,) = starts(tmp_path)
     assert not lives(start)
+    assert list(tmp_path.glob("cotgen-vllm-*.log")) == []
+
+
+def test_the_doctor_fails_where_the_server_does_not_start(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(raw_recipe(tmp_path, {"dies_at_start": "ValueError: too large"})))
+    command = [str(COTGEN), "doctor", str(path), "--outputs", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "✗ starts" in ended.stdout
+    assert "ValueError: too large" in ended.stdout
+    assert ended.returncode == FAILED_ITEMS
 
 
 # --- without a server ----------------------------------------------------------------------------

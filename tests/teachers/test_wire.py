@@ -302,10 +302,45 @@ def test_a_gateway_that_lost_its_patience_is_a_timeout_that_may_be_paid() -> Non
     assert (error.kind, error.retryable, error.costly) == ("timeout", True, True)
 
 
-def test_a_quota_that_only_the_type_names_is_the_users_to_fill() -> None:
-    body = b'{"error": {"message": "no", "type": "insufficient_quota", "code": 429}}'
-    said, code = described(body)
-    assert isinstance(classified(Refused(429, said, "u", code), "m", "KEY", 1), RecipeError)
+@pytest.mark.parametrize("transport", ["http", "sdk"])
+def test_a_quota_that_only_the_type_names_is_the_users_to_fill(transport: str) -> None:
+    body = '{"error": {"message": "not a cent", "type": "insufficient_quota", "code": 429}}'
+
+    async def main() -> None:
+        async with listening(answering(http(body, "429 Too Many Requests"))) as url:
+            settings: Any = {"transport": transport, "api_key_env": "NO_KEY"}
+            await ask(OpenAITeacher(model="m", base_url=url, **settings))
+
+    with pytest.raises(RecipeError, match=r"m: the account has no credit left: not a cent$"):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("enforced", "found"), [(True, ("yes", '{"animals": []}')), (False, ("no", "A cat."))]
+)
+def test_json_mode_is_found_where_a_prompt_must_name_it(
+    enforced: bool, found: tuple[str, str]
+) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, body = await read_request(reader)
+        if body is None or "response_format" not in body:
+            writer.write(http(REPLY))
+        elif "json" not in json.dumps(body["messages"]).lower():
+            # What OpenAI says.
+            said = "'messages' must contain the word 'json' in some form"
+            writer.write(http(json.dumps({"error": {"message": said}}), "400 Bad Request"))
+        else:
+            text = '{"animals": []}' if enforced else "A cat."
+            choice = {"message": {"content": text}, "finish_reason": "stop"}
+            writer.write(http(json.dumps({"choices": [choice]})))
+        writer.close()
+
+    async def main() -> dict[str, tuple[str, str]]:
+        async with listening(handle) as url:
+            probe = OpenAITeacher(model="m", base_url=url).probe()
+            return {each.what: (each.verdict, each.said) async for each in probe}
+
+    assert asyncio.run(main())["JSON mode"] == found
 
 
 def test_an_empty_list_of_models_says_nothing() -> None:

@@ -176,11 +176,13 @@ class VllmTeacher(Component):
             from cotgen.teachers.managed.life import NotStarted
             from cotgen.teachers.managed.served import serving
 
-            seeded = self.seeds != "none"
+            seeded, path = self.seeds != "none", self._log_path()
             try:
-                async with serving(await self._plan(self._log_path()), seeded) as server:
+                async with serving(await self._plan(path), seeded) as server:
                     async for finding in self._client(server.url, seeded).probe():
                         yield finding
+                if path != self.log_file:
+                    path.unlink()
             except NotStarted as error:
                 yield Finding("starts", "no", str(error))
 

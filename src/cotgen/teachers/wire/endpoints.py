@@ -95,6 +95,12 @@ class Endpoints:
             except TimeoutError:
                 continue
 
+    def has_another_than(self, endpoint: Endpoint) -> bool:
+        """Whether a request that this one refused can be asked of another at once."""
+        now = asyncio.get_running_loop().time()
+        others = (each for each in self.all if each is not endpoint)
+        return any(not each.out and each.not_before <= now for each in others)
+
     def answered(self, endpoint: Endpoint) -> None:
         """The endpoint answered, whatever it said."""
         endpoint.failures = 0

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import aiohttp
+import msgspec
 
 from cotgen.errors import RecipeError, TeacherError
 from cotgen.teachers.wire.connections import Connections, made_socket
@@ -29,6 +30,9 @@ from cotgen.teachers.wire.refusals import (
 _LOOK_S = 5.0
 _AWAY = frozenset((502, 503, 504))
 """Statuses of a proxy whose server is away."""
+_BUSY_S = 1.0
+"""So long one of several endpoints is left alone that is overloaded and names no time: refusing is
+quick, so it would seem the least busy."""
 _Post = Callable[[bytes], Awaitable[Reply]]
 
 
@@ -67,6 +71,9 @@ class Wire:
         read = self._without_secrets(reply.body)
         answer = read if 200 <= reply.status < 300 else self._refused(reply, read, endpoint)
         self._note(endpoint, answer, request)
+        if isinstance(answer, Refused) and answer.status in OVERLOADED:
+            elsewhere = self._endpoints.has_another_than(endpoint)
+            return msgspec.structs.replace(answer, elsewhere=elsewhere)
         return answer
 
     def _refused(self, reply: Reply, read: bytes, endpoint: Endpoint) -> Refused:
@@ -85,8 +92,8 @@ class Wire:
             endpoint.knows_model = True
             return self._endpoints.answered(endpoint)
         several = len(self._endpoints.all) > 1
-        wait_s = retry_after(answer.headers) if answer.status in OVERLOADED else None
-        if wait_s:
+        wait_s = retry_after(answer.headers) or (_BUSY_S if several else 0.0)
+        if wait_s and answer.status in OVERLOADED:
             self._endpoints.asked_to_wait(endpoint, wait_s)
         broken = answer.status >= 500 and answer.status not in OVERLOADED
         if answer.status in _AWAY or (broken and several):

@@ -76,8 +76,15 @@ class Prober:
         return Finding("stop", _yes(held), "" if held else f"went on: {answer[0].text[:40]!r}")
 
     async def _json(self) -> Finding:
-        wanted = {"type": "json_object"}
-        answer = await self._ask(response_format=wanted, max_tokens=4 * _TOKENS)
+        wanted: dict[str, object] = {"response_format": {"type": "json_object"}}
+        # OpenAI refuses JSON mode to prompts that do not name it. One that asked for JSON would get
+        # it without any mode.
+        text = f"{ASKED} Answer in a sentence, unless you can write JSON only."
+        if "messages" in self._base:
+            wanted["messages"] = [{"role": "user", "content": text}]
+        else:
+            wanted["prompt"] = text
+        answer = await self._ask(**wanted, max_tokens=4 * _TOKENS)
         if isinstance(answer, str):
             return Finding("JSON mode", "no", answer)
         if answer[0].finish == "length":

@@ -22,13 +22,15 @@ _GATEWAY_TIMEOUTS = frozenset((504, 524))
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A reply with an error status. `said` is the server's message without the user's key."""
+    """A reply with an error status. `said` is the server's message without the user's key;
+    `elsewhere`: another endpoint of the teacher can be asked at once."""
 
     status: int
     said: str
     url: str
     code: str = ""
     headers: Mapping[str, str] = {}
+    elsewhere: bool = False
 
 
 class _Error(msgspec.Struct):
@@ -80,10 +82,11 @@ def classified(refused: Refused, model: str, key_env: str, n: int) -> TeacherErr
     return TeacherError(
         f"HTTP {status}: {said}",
         retryable=status in _PASSING or status >= 500,
-        retry_after_s=retry_after(refused.headers),
+        retry_after_s=None if refused.elsewhere else retry_after(refused.headers),
         # Some servers refuse n > 1 instead of ignoring it.
         fewer=status in (400, 422) and n > 1,
         overloaded=status in OVERLOADED,
+        elsewhere=refused.elsewhere,
         costly=status in _GATEWAY_TIMEOUTS,
         kind="timeout" if status in _GATEWAY_TIMEOUTS else f"HTTP {status}",
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cotgen.errors import TeacherError
-from cotgen.teachers.wire.refusals import SHORTEST_SECRET, Refused
+from cotgen.teachers.wire.refusals import SHORTEST_SECRET, Refused, described
 
 if TYPE_CHECKING:
     import openai
@@ -66,11 +66,12 @@ async def _post(
     try:
         response = await create(**own, extra_body=extra)
     except openai.APIStatusError as error:
-        said = str(error.message)
+        # Read as our own transport reads it: the package looks for a code only.
+        said, code = described(error.response.content)
         for secret in secrets:  # Some servers repeat what they were sent.
             said = said.replace(secret, "[key]")
         url, headers = str(error.request.url), error.response.headers
-        return Refused(error.status_code, said, url, str(error.code or ""), dict(headers))
+        return Refused(error.status_code, said, url, code, dict(headers))
     except openai.APIConnectionError as error:
         cause = error.__cause__ or error
         unreached = type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
