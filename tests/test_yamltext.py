@@ -64,6 +64,15 @@ def test_plain_values_are_read_as_any_yaml() -> None:
     assert read_yaml("[" * 100 + "]" * 100) == yaml.safe_load("[" * 100 + "]" * 100)
 
 
+def test_on_is_a_key_as_notify_writes_it_and_is_read_again() -> None:
+    text = "notify: {command: [true], on: failure}\nNo: 1\ntrue: 2\n"
+    found = read_yaml(text)
+    assert found == {"notify": {"command": [True], "on": "failure"}, "No": 1, True: 2}
+    assert read_yaml(yaml.safe_dump(found)) == found
+    with pytest.raises(NotYaml, match="'on' stands twice"):
+        read_yaml("on: 1\non: 2")
+
+
 @pytest.mark.parametrize("read", [saved_recipe, saved_shape, read_publication])
 @pytest.mark.parametrize(
     "text",

@@ -12,6 +12,8 @@ _DEEPEST = 100
 """Mappings and lists in one another. Python's own limit is not far, and it names no line."""
 _MOST_VALUES = 1_000_000
 
+_BOOLEAN = "tag:yaml.org,2002:bool"
+
 _BAD_VALUES = (ValueError, LookupError, AttributeError, TypeError, OverflowError)
 """What PyYAML lets out of values that are no dates (`2026-13-01`) or what their tag says."""
 
@@ -70,6 +72,8 @@ def _mapping(loader: _Yaml, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     seen: dict[Any, yaml.Mark] = {}
     for key_node, _ in node.value:
+        if key_node.tag == _BOOLEAN and key_node.value.lower() not in ("true", "false"):
+            key_node.tag = loader.DEFAULT_SCALAR_TAG  # YAML 1.1 takes the key `on` for true.
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int | float | bool | None):
             raise yaml.MarkedYAMLError(

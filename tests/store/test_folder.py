@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import resource
@@ -299,6 +300,18 @@ def test_a_full_disk_leaves_the_old_manifest(folder: RunFolder) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (folder.path / "manifest.json").read_bytes() == before
     assert {file.name for file in folder.path.iterdir()} == {"attempts.jsonl", "manifest.json"}
+
+
+def test_a_file_on_a_read_only_disk_is_a_store_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(Path, "unlink", refused)  # Even of what is not there.
+    with pytest.raises(StoreError, match=r"a\.json: cannot be written \(Read-only file system"):
+        replace_file(tmp_path / "a.json", b"new")
 
 
 def test_the_manifest_is_json_for_people(folder: RunFolder) -> None:

@@ -181,7 +181,8 @@ def replace_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)  # A full disk needs its place.
+        with suppress(OSError):  # A read-only disk refuses even what is not there.
+            draft.unlink(missing_ok=True)  # A full disk needs its place.
         raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
 
 
