@@ -429,8 +429,8 @@ class _Scribe:
         self._parent = parent
 
     def __call__(self, commands: list[_Command], last: bool) -> _Written:
-        """Do what is told; `last`: write what is held back. The first process brings it to the
-        disk."""
+        """Do what is told; `last`: write what is held back too. The first process brings the end
+        of it to the disk."""
         for command in commands:
             self._do(command)
         if last:

@@ -76,7 +76,7 @@ class OpenAITeacher(Component):
     outage_s: PositiveFloat = 600
     """Seconds to wait for an endpoint that has answered before to come back."""
     requests_per_minute: PositiveFloat | None = None
-    """The provider's limit on requests, kept to evenly."""
+    """The provider's limit on requests, kept to evenly but for bursts of five seconds' worth."""
     tokens_per_minute: PositiveFloat | None = None
     """The provider's limit on tokens, of prompts and completions together."""
     seeds: Literal["send", "none"] = "send"

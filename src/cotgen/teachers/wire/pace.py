@@ -1,4 +1,4 @@
-"""Rate limits: so many requests and tokens a minute, spread evenly."""
+"""Rate limits: so many requests and tokens a minute, spread evenly but for short bursts."""
 
 from __future__ import annotations
 
