@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def test_help_comes_before_anything_heavy_is_imported() -> None:
     )
     heavy = {"pydantic", "sympy", "torch", "datasets", "pyarrow", "openai", "numpy", "rapidfuzz"}
     assert heavy.isdisjoint(loaded.stdout.split())
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    said = cotgen("--version", cwd=tmp_path)
+    assert (said.returncode, said.stdout) == (0, f"cotgen {version('cotgen')}\n")
 
 
 def test_the_commands_explain_themselves(tmp_path: Path) -> None:

@@ -28,11 +28,30 @@ if TYPE_CHECKING:
     from cotgen.recipe import Recipe
 
 app = typer.Typer(
-    help="Long chain-of-thought training data: sample, verify, chain, emit.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"cotgen {version('cotgen')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Long chain-of-thought training data: sample, verify, chain, emit."""
 
 
 class StageName(StrEnum):

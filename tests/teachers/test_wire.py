@@ -302,6 +302,14 @@ def test_a_gateway_that_lost_its_patience_is_a_timeout_that_may_be_paid() -> Non
     assert (error.kind, error.retryable, error.costly) == ("timeout", True, True)
 
 
+def test_an_engine_that_died_in_a_server_of_somebody_elses_is_named() -> None:
+    said = "EngineCore encountered an issue. See stack trace (above) for the root cause."
+    error = classified(Refused(500, said, "u"), "m", "KEY", 1)
+    assert isinstance(error, TeacherError)
+    assert error.retryable
+    assert error.kind == "HTTP 500, vLLM's engine died (on a CPU say seeds: none)"
+
+
 @pytest.mark.parametrize("transport", ["http", "sdk"])
 def test_a_quota_that_only_the_type_names_is_the_users_to_fill(transport: str) -> None:
     body = '{"error": {"message": "not a cent", "type": "insufficient_quota", "code": 429}}'

@@ -19,6 +19,8 @@ SHORTEST_SECRET = 6
 _PASSING = frozenset((408, 409, 425, 429))
 _GATEWAY_TIMEOUTS = frozenset((504, 524))
 """A proxy lost its patience: the server behind it may have worked on the request, and go on."""
+_ENGINE_DIED = "EngineCore encountered an issue"
+"""How a vLLM server that somebody else started says that its engine died; it ends soon after."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -88,8 +90,16 @@ def classified(refused: Refused, model: str, key_env: str, n: int) -> TeacherErr
         overloaded=status in OVERLOADED,
         elsewhere=refused.elsewhere,
         costly=status in _GATEWAY_TIMEOUTS,
-        kind="timeout" if status in _GATEWAY_TIMEOUTS else f"HTTP {status}",
+        kind=_kind(status, said),
     )
+
+
+def _kind(status: int, said: str) -> str:
+    if status in _GATEWAY_TIMEOUTS:
+        return "timeout"
+    if _ENGINE_DIED in said:
+        return f"HTTP {status}, vLLM's engine died (on a CPU say seeds: none)"
+    return f"HTTP {status}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
