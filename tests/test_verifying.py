@@ -273,7 +273,7 @@ def test_a_comparison_that_takes_too_long_is_stopped_and_takes_the_others_along(
         assert budget.trouble == "out of time"
         started = time.monotonic()
         assert not symbolic.equal(Symbol("x"), Symbol("x"))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 0.5
 
 
 def test_waiting_time_is_kept_to() -> None:
@@ -281,7 +281,7 @@ def test_waiting_time_is_kept_to() -> None:
     started = time.monotonic()
     with pytest.raises(CotgenError, match="out of time"):
         helper.ask(b"", within_s=0.01, processor_s=1)  # Its start takes longer.
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 0.4
     helper.close()
 
 

@@ -522,8 +522,8 @@ def test_an_outage_is_waited_for_and_a_wrong_address_not_so_long(
     assert "http://a: refused" in str(patient(has_answered=True, patience_s=0.5))
     assert 0.5 <= time.monotonic() - began < 2
     began = time.monotonic()
-    assert not patient(has_answered=False, patience_s=5).retryable
-    assert 0.1 <= time.monotonic() - began < 3
+    assert not patient(has_answered=False, patience_s=0.5).retryable
+    assert 0.1 <= time.monotonic() - began < 0.4
 
 
 # --- rate limits ----------------------------------------------------------------------------------

@@ -845,7 +845,7 @@ def test_a_prompt_is_completed_in_every_usual_form(text: str) -> None:
 def test_a_hostile_text_ends_in_a_verdict_that_can_be_written(solution: str, tests: str) -> None:
     started = time.monotonic()
     verdict = judged(solution, tests, fenced=False, timeout_s=4)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 4.5
     assert verdict.outcome in ("incorrect", "unverifiable")
     msgspec.json.encode(verdict)
 

@@ -30,7 +30,7 @@ def test_what_takes_too_many_steps_ends_the_whole_judgement() -> None:
     verdict = verify(*LONG)
     assert (verdict.outcome, verdict.method) == ("unverifiable", "limit")
     assert verdict.reason == "takes too many steps"
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 1
 
 
 def test_a_gold_that_takes_too_many_steps_to_read_is_still_equal_to_itself() -> None:
@@ -46,7 +46,7 @@ def test_the_clock_ends_what_was_counted_too_low(monkeypatch: pytest.MonkeyPatch
         started = time.process_time()
         verdict = verify(*LONG)
         assert (verdict.outcome, verdict.reason) == ("unverifiable", "takes too much time")
-        assert time.process_time() - started < 1
+        assert time.process_time() - started < 0.3
     # Another time there may be more of it: such a verdict is not remembered.
     assert verify(*LONG).reason == "takes too many steps"
 

@@ -713,7 +713,7 @@ def test_long_lists_are_compared_in_the_order_of_their_length() -> None:
     started = time.process_time()
     assert compare(gold, given).finding == "equal"
     assert compare(gold, other).finding == "different"
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 1
 
 
 HOSTILE = (
@@ -755,7 +755,7 @@ HOSTILE = (
 def test_hostile_forms_cost_little_in_this_process(text: str, other: str) -> None:
     started = time.process_time()
     assert "equal" not in found(text, other)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 1.5
 
 
 @pytest.mark.parametrize(

@@ -511,7 +511,7 @@ def test_five_megabytes_are_read_at_once(unit: str, end: str) -> None:
     start = time.process_time()
     extract(text, (*DEFAULT_FORMS, "display", "formula", "number"))
     extract_gold(text)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 0.5
 
 
 # --- quick tests before slow patterns -------------------------------------------------------------

@@ -25,11 +25,11 @@ from cotgen.verifiers.mathematics import symbolic
 
 CORPUS = Path(__file__).with_name("hostile.jsonl")
 TIMEOUT_S = 5.0
-CPU_S, HELPER_CPU_S = 3.0, 1.6
+CPU_S, HELPER_CPU_S = 1.0, 0.8
 """Of this process, and of the one that runs sympy: the verifier's own bounds and some slack."""
-WALL_S = 10.0
+WALL_S = 4.0
 """For a machine that does much else; by itself no pair takes more than a second."""
-GIVEN_UP_S = 6.0
+GIVEN_UP_S = 2.0
 PEAK_MB = 300
 ADDRESS_SPACE = 8 << 30
 """A bound for the machine's sake: `PEAK_MB` is what counts."""

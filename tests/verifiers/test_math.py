@@ -176,7 +176,7 @@ def test_hostile_text_ends_soon_and_is_never_correct(text: str, other: str) -> N
     assert boxed(other, text) != "correct"
     assert boxed(text, other) != "correct"
     assert boxed(text, text) in ("correct", "unverifiable")
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

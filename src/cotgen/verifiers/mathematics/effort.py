@@ -20,9 +20,8 @@ from cotgen.errors import CotgenError
 
 READING, COMPARING = 120_000, 300_000
 """Steps for reading one text, and for all that is compared in one judgement."""
-PROCESSOR_S = 2.0
-"""Processor time of this thread for one judgement: several times what all the steps take, so that a
-slow machine judges as a fast one does."""
+PROCESSOR_S = 0.7
+"""Processor time of this thread for one judgement."""
 _LOOK_EVERY = 256
 """Steps between two looks at the clock, which take as long as one step."""
 

@@ -410,13 +410,15 @@ def _before_approximation(node: Node) -> tuple[tuple[Node, bool], Second | None]
 
 
 _GROUPED = re.compile(r"[^0-9]{0,9}[0-9]{1,3}(?:,[0-9]{3})+[^0-9]{0,40}")
+_ENDS_GROUPED = re.compile(r"[0-9],[0-9]{3}(?![0-9]|,[0-9])")
+"""How every number ends whose commas may be read in two ways; in most long lists there is none."""
 _MAX_REGROUPED = 1_000
 """Parts of a text that is parsed once more; of a longer one it is only known that it differs."""
 
 
 def _regrouped(text: str, grouping: Grouping) -> Node | None:
     """The reading with other thousands, where there may be any."""
-    if "," not in text or not re.search(r"[0-9],[0-9]{3}", text):
+    if not _ENDS_GROUPED.search(text):
         return None
     if grouping == "never" and ",0" in text and _GROUPED.fullmatch(text):
         # Nobody lists 4 as 004.
