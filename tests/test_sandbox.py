@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,68 @@ class Open:
 
 def test_the_self_test_sees_an_open_sandbox() -> None:
     assert tiers._attack(cast(Sandbox, Open())) == "a program could ['read a file']"
+
+
+class Clumsy:
+    """Says of the attacks that they failed of themselves."""
+
+    def run_tests(self, *_: object) -> Judgement:
+        detail = "NameError: name 'socket' is not defined"
+        return Judgement(Report("raised", detail=detail), Exit(0, 0.0), Exit(0, 0.0))
+
+
+def test_attacks_that_fail_of_themselves_prove_nothing() -> None:
+    assert tiers._attack(cast(Sandbox, Clumsy())).startswith("the self-test failed: NameError")
+
+
+# Another process for its victim, and another parent: this one is not attacked, nor is the machine's
+# first.
+UNCONFINED = """
+import subprocess, sys
+code, folder, port, name = sys.argv[1:]
+victim = subprocess.Popen(["/bin/sleep", "60"])
+try:
+    exec(code.replace("os.getppid(), 1}", "os.getppid()}"))
+    for done in attacks(folder, int(port), name, victim.pid, 1 << 20):
+        print(done)
+finally:
+    victim.kill()
+    victim.wait()
+"""
+IN_BETWEEN = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+
+
+def test_each_attack_succeeds_where_nothing_confines_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x", "utf-8")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
+    ):
+        datagrams.bind(str(tmp_path / "socket"))
+        facts = [str(tmp_path), str(tcp.getsockname()[1]), str(tmp_path / "socket")]
+        command = [sys.executable, "-c", IN_BETWEEN, UNCONFINED, tiers.ATTACKS, *facts]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    labels = set(re.findall(r'attempt\("([^"]+)"', tiers.ATTACKS)) | {"see the environment"}
+    assert len(labels) > 15
+    assert set(done.stdout.splitlines()) == labels
+
+
+def test_what_runs_programs_is_not_loaded_where_they_are_judged() -> None:
+    code = (
+        "import sys\n"
+        "from cotgen.records import Problem\n"
+        "from cotgen.verifiers.code import CodeVerifier\n"
+        "text = '```python\\ndef f():\\n    return 1\\n```'\n"
+        "print(CodeVerifier().verify(Problem('p', '', 'assert f() == 1'), text).outcome)\n"
+        "print(*(name for name in sys.modules if name.startswith('cotgen.sandbox.')))"
+    )
+    outcome, loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert outcome == "correct"
+    assert "cotgen.sandbox.client" in loaded.split()
+    runners = ("server", "program", "assertions", "judge", "stand_ins")
+    assert not {f"cotgen.sandbox.{name}" for name in runners} & set(loaded.split())
 
 
 # Counts a word in all memory that it can read, without holding it. Where nothing is closed off,
